@@ -1,1 +1,11 @@
+"""Small real models and real images that need no network: for the notebooks, the documentation and the tests.
 
+Needs the `demo` extra (scikit-learn, scikit-image), which carries the data.
+"""
+
+from xaiwidgets.examples.digits import digits
+from xaiwidgets.examples.example import Example
+from xaiwidgets.examples.scenes import mosaic, scenes
+from xaiwidgets.examples.photographs import photograph, photographs
+
+__all__ = ["Example", "digits", "mosaic", "photograph", "photographs", "scenes"]

@@ -1,0 +1,183 @@
+"""Work that keeps up with a person: the newest request wins, older ones stop, anything can be cancelled.
+
+Observers and message handlers only call `submit` and return at once. One worker thread walks the newest job's
+iterator of partial results. Between two results, and wherever the work itself calls `token.check`, a job that is no
+longer the newest or was cancelled stops; its generator is closed, so every `finally` in it runs.
+
+Results are published no faster than the page paints them: a partial result waits until the last one was acknowledged
+(`acknowledge`) or a quarter of a second has passed, and is dropped if a better one comes first. The last one is always
+published, as the last, even if it was shown as a partial result before.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+State = Literal["idle", "running", "done", "cancelled", "error"]
+
+PUBLISH_EVERY = 0.08
+"""Seconds between two partial results when the page keeps up."""
+ACKNOWLEDGE_WITHIN = 0.25
+"""Seconds to wait for the page before a partial result is sent all the same."""
+
+
+class JobCancelled(Exception):  # noqa: N818  # a signal, not an error
+    """Raised by `Token.check` inside a job that should stop."""
+
+
+@dataclass
+class Token:
+    """Tells a job whether it is still wanted."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    by_person: bool = False
+
+    def check(self) -> None:
+        """Raise `JobCancelled` if a newer job was submitted or the job was cancelled."""
+        if self.stop.is_set():
+            raise JobCancelled
+
+
+Work = Callable[[Token], Iterator[Result]]
+
+
+class LatestJob(Generic[Result]):
+    """Runs the newest submitted job on a worker thread of its own.
+
+    `publish(result, last)` is called on the worker for each result worth showing. `changed(state, error)` is called
+    when a job starts ("running") and when it ends ("done", "cancelled" or "error"). Superseded jobs end silently.
+    Both run under no lock of this class.
+    """
+
+    def __init__(self, publish: Callable[[Result, bool], None], changed: Callable[[State, BaseException | None], None]) -> None:
+        self._publish, self._changed = publish, changed
+        self._condition = threading.Condition()
+        self._pending: tuple[Work[Result], Token] | None = None
+        self._running: Token | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._acknowledged = threading.Event()
+        self._error: BaseException | None = None
+        self.started = 0
+        """How many jobs were started: superseded ones that never started do not count."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self._condition:
+            return self._running is not None or self._pending is not None
+
+    def submit(self, work: Work[Result]) -> None:
+        """Run `work` as soon as the one before has stopped; whatever waited is dropped."""
+        with self._condition:
+            if self._closed:
+                raise RuntimeError("this widget is closed")
+            self._pending = (work, Token())
+            self._error = None
+            if self._running is not None:
+                self._running.stop.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="xaiwidgets-job", daemon=True)
+                self._thread.start()
+            self._condition.notify_all()
+
+    def cancel(self) -> bool:
+        """Stop the running job and drop the waiting one. True if there was one."""
+        with self._condition:
+            waiting, self._pending = self._pending, None
+            if self._running is not None:
+                self._running.by_person = True
+                self._running.stop.set()
+            elif waiting is None:
+                return False
+        if waiting is not None and self._running is None:
+            self._changed("cancelled", None)
+        return True
+
+    def acknowledge(self) -> None:
+        """The page has painted the last published result."""
+        self._acknowledged.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until nothing runs or waits. Raises TimeoutError, or the error the last job ended with.
+
+        An interrupt (Ctrl-C, the notebook's stop button) cancels the job before it is raised.
+        """
+        with self._condition:
+            try:
+                idle = self._condition.wait_for(lambda: self._running is None and self._pending is None, timeout)
+            except KeyboardInterrupt:
+                self.cancel()
+                raise
+            error = self._error
+        if not idle:
+            raise TimeoutError(f"still running after {timeout} s; call wait() with a longer timeout, or cancel()")
+        if error is not None:
+            raise error
+
+    def close(self) -> None:
+        """Cancel everything and let the thread end."""
+        with self._condition:
+            self._closed, self._pending = True, None
+            if self._running is not None:
+                self._running.stop.set()
+            self._condition.notify_all()
+
+    def _loop(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._pending is not None or self._closed)
+                if self._pending is None:
+                    return
+                (work, token), self._pending = self._pending, None
+                self._running = token
+                self.started += 1
+            error = self._run(work, token)
+            with self._condition:
+                superseded = self._pending is not None or self._closed
+                self._running = None
+                self._error = None if superseded or token.stop.is_set() else error
+                self._condition.notify_all()
+
+    def _run(self, work: Work[Result], token: Token) -> BaseException | None:
+        try:
+            self._changed("running", None)
+            self._walk(work(token), token)
+        except JobCancelled:
+            if token.by_person:
+                self._changed("cancelled", None)
+        except Exception as error:  # noqa: BLE001  # shown in the widget and raised again by wait()
+            if not token.stop.is_set():
+                log.debug("job failed", exc_info=True)
+                self._changed("error", error)
+            return error
+        else:
+            self._changed("done", None)
+        return None
+
+    def _walk(self, results: Iterator[Result], token: Token) -> None:
+        """Publish partial results at the page's pace, and the last one always."""
+        latest: list[Result] = []
+        published_at = -PUBLISH_EVERY
+        self._acknowledged.set()
+        try:
+            for result in results:
+                token.check()
+                latest[:] = [result]
+                waited = time.monotonic() - published_at
+                if waited >= ACKNOWLEDGE_WITHIN or (waited >= PUBLISH_EVERY and self._acknowledged.is_set()):
+                    self._acknowledged.clear()
+                    published_at = time.monotonic()
+                    self._publish(result, False)
+            token.check()
+        finally:
+            close = getattr(results, "close", None)
+            if close is not None:
+                close()
+        if latest:
+            self._publish(latest[0], True)

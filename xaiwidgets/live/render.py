@@ -1,0 +1,90 @@
+"""The picture of a map, in numpy: the reference the browser is tested against, and the picture where no script runs.
+
+Twin of js/src/lib/render.ts. A map and the reader's display settings give RGBA:
+
+- the range r is a percentile of |a| (nearest rank), so that a few extreme pixels do not hide the rest;
+- strength t = min(|a| / r, 1) ** gamma; signed maps put zero at the middle of a diverging table;
+- over a picture, opacity follows the strength (its square root), so that zero lets the picture through.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaiwidgets.live.colors import Table
+
+DISPLAY: dict[str, Any] = {
+    "view": "overlay", "opacity": 0.85, "underlay": 1.0, "clip": 99.5, "gamma": 1.0, "sign": "both", "unit": "pixel", "block": 0,
+    "top_p": 20, "scale_mode": "own", "range": 0.0, "reduction": "sum", "wipe": 0.5,
+}  # fmt: skip
+"""The default display settings; their meaning and ranges stand in docs/widgets.md."""
+
+FADED = {"light": (217.0, 38.0 / 255.0), "dark": (0.0, 0.2)}  # offset and factor of the greys under an overlay
+LUMA = np.array([0.2126, 0.7152, 0.0722])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`rgba`: uint8 [height, width, 4]; `range`: the |value| drawn at full strength."""
+
+    rgba: NDArray[np.uint8]
+    range: float
+
+
+def clip_range(values: NDArray[np.floating[Any]], clip: float) -> float:
+    """The `clip`-th percentile of |values| by nearest rank; the largest value where that percentile is zero."""
+    magnitudes = np.sort(np.abs(values.astype(np.float32)), axis=None)
+    rank = max(math.ceil(clip / 100 * magnitudes.size) - 1, 0)
+    return float(magnitudes[rank]) or float(magnitudes[-1])
+
+
+def keep_sign(values: NDArray[np.floating[Any]], sign: str) -> NDArray[np.floating[Any]]:
+    """The part of the values a sign mode shows."""
+    if sign == "positive":
+        return np.maximum(values, 0)
+    if sign == "negative":
+        return np.minimum(values, 0)
+    return np.abs(values) if sign == "absolute" else values
+
+
+def render(
+    values: NDArray[np.floating[Any]], table: Table, *, signed: bool, display: dict[str, Any] | None = None, warm_supports: bool = True
+) -> Rendered:
+    """Draw a map [height, width]. `table` is a diverging table where `signed`, else a sequential one, [256, 3]."""
+    settings = DISPLAY | (display or {})
+    values = values.astype(np.float32).astype(np.float64)
+    limit = settings["range"] if settings["scale_mode"] == "fixed" else clip_range(values, settings["clip"])
+    shown = keep_sign(values, settings["sign"])
+    strength = np.minimum(np.abs(shown) / limit, 1.0) ** settings["gamma"] if limit > 0 else np.zeros_like(shown)
+    if signed and settings["sign"] != "absolute":
+        direction = np.sign(shown) * (1.0 if warm_supports else -1.0)
+        index = np.clip(np.floor(127.5 + direction * 127.5 * strength + 0.5), 0, 255).astype(np.intp)
+    else:
+        index = np.floor(255 * strength + 0.5).astype(np.intp)
+    alpha = np.full_like(strength, 255.0) if settings["view"] == "side" else np.floor(255 * np.sqrt(strength) + 0.5)
+    rgba = np.concatenate([table[index], alpha.astype(np.uint8)[..., None]], axis=-1)
+    return Rendered(rgba.astype(np.uint8), limit)
+
+
+def underlay(image: NDArray[np.uint8], fade: float, theme: str = "light") -> NDArray[np.uint8]:
+    """The picture below an overlay: its greys faded so that its own contrast does not read as attribution. RGB [h, w, 3]."""
+    offset, factor = FADED[theme]
+    grey = offset + (image.astype(np.float64) @ LUMA)[..., None] * factor
+    return np.round((1 - fade) * image + fade * grey).astype(np.uint8)
+
+
+def compose(image: NDArray[np.uint8], rendered: Rendered, *, opacity: float = 0.85, fade: float = 1.0, theme: str = "light") -> NDArray[np.uint8]:
+    """A map over its picture, RGB at the size of the larger of the two."""
+    height, width = (max(a, b) for a, b in zip(image.shape[:2], rendered.rgba.shape[:2], strict=True))
+    base, top = (_resize(array, height, width).astype(np.float64) for array in (underlay(image, fade, theme), rendered.rgba))
+    alpha = top[..., 3:] / 255 * opacity
+    return np.round(alpha * top[..., :3] + (1 - alpha) * base).astype(np.uint8)
+
+
+def _resize(array: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    rows = np.arange(height) * array.shape[0] // height
+    columns = np.arange(width) * array.shape[1] // width
+    return array[rows][:, columns]
