@@ -1,0 +1,219 @@
+"""The library without widgets: explain a model's score, once or as it gets better."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from torch import Tensor
+
+import xaiwidgets.methods  # noqa: F401 - importing the families registers their methods
+from xaiwidgets.engine import baselines
+from xaiwidgets.engine.attribution import Attribution, load
+from xaiwidgets.engine.errors import (
+    Cancelled,
+    ExplainError,
+    InputError,
+    ModelError,
+    ParameterError,
+    TargetError,
+    did_you_mean,
+)
+from xaiwidgets.engine.inputs import Key
+from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import METHODS, Method, Parameter, find_method
+from xaiwidgets.engine.target import Contrast, Score, Target
+
+__all__ = [
+    "Attribution",
+    "Cancelled",
+    "Contrast",
+    "ExplainError",
+    "InputError",
+    "Method",
+    "ModelError",
+    "Parameter",
+    "ParameterError",
+    "Session",
+    "TargetError",
+    "attribute",
+    "baselines",
+    "load",
+    "methods",
+    "stream",
+]
+
+
+class Session:
+    """One model, one input, one question; asked repeatedly, it pays only for what is new.
+
+    model       a torch module (compiled or not) or any function of the inputs
+    inputs      a batch-first tensor; a tuple of positional or a dict of keyword arguments
+    target      None for a model with one score a row, an integer, a tuple of integers for deeper outputs, a tensor of
+                integers [batch], Contrast(a, b), or a function of the model's raw output that returns [batch]
+    score       "logit" (the model's output as it is), "probability" or "log_probability"
+    forward     called instead of the model, in the same way
+    wrt         which input to explain: a key or a position, or a list of them to be explained together
+    batch_size  rows at a time; "auto" measures what fits
+    training    None refuses models in training mode, False explains as in evaluation mode, True as it is
+    interrupt   called between chunks; it may raise Cancelled
+
+    Between partial results and after errors the model is exactly as it was.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        inputs: Any,
+        *,
+        target: Target = None,
+        score: Score = "logit",
+        forward: Callable[..., Any] | None = None,
+        wrt: Key | list[Key] | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        training: bool | None = None,
+        interrupt: Callable[[], None] | None = None,
+    ) -> None:
+        self.target = target
+        self.problem = Problem(
+            model,
+            inputs,
+            target=target,
+            score=score,
+            forward=forward,
+            wrt=wrt,
+            batch_size=batch_size,
+            training=training,
+            interrupt=interrupt,
+        )
+
+    @property
+    def interrupt(self) -> Callable[[], None] | None:
+        """Called between chunks of the runs that start from now on; it may raise Cancelled."""
+        return self.problem.interrupt
+
+    @interrupt.setter
+    def interrupt(self, interrupt: Callable[[], None] | None) -> None:
+        self.problem.interrupt = interrupt
+
+    def stream(self, method: str = "integrated_gradients", **parameters: Any) -> Iterator[Attribution]:
+        """Attributions, each better than the last. Wrong names and values raise here, before any work is done."""
+        chosen = find_method(method)
+        checked = chosen.check(parameters)
+        if "image" in chosen.needs and self.problem.points.ndim != 4:
+            fitting = [one.name for one in METHODS.values() if "image" not in one.needs]
+            raise InputError(
+                "not_an_image",
+                f"{chosen.title} explains images [batch, channels, height, width]",
+                f"The input has shape {list(self.problem.points.shape)}.",
+                f"For other inputs: {', '.join(sorted(fitting))}.",
+            )
+        return self._run(chosen, checked)
+
+    def attribute(self, method: str = "integrated_gradients", **parameters: Any) -> Attribution:
+        """The final attribution."""
+        *_, last = self.stream(method, **parameters)
+        return last
+
+    def predict(self) -> Tensor:
+        """The model's output for the inputs: the tensor of scores, detached."""
+        return self.problem.begin().outputs()
+
+    def forget(self) -> None:
+        """Drop what is remembered. Needed only after changing weights through `.data`, which leaves no trace."""
+        self.problem.remembered.forget()
+
+    def _run(self, method: Method, parameters: dict[str, Any]) -> Iterator[Attribution]:
+        run = self.problem.begin()
+        partials = method.run(run, **parameters)
+        seconds = 0.0
+        try:
+            while True:
+                started = time.perf_counter()
+                partial = next(partials, None)
+                seconds += time.perf_counter() - started  # the method's time, not its consumer's
+                if partial is None:
+                    return
+                values = partial.values
+                yield Attribution(
+                    values=run.inputs.unpack(values) if values.shape == run.points.shape else values,
+                    delta=partial.delta,
+                    error=partial.error,
+                    evaluations=dict(run.evaluations),
+                    method=method.name,
+                    parameters=parameters,
+                    target=self.target,
+                    seconds=seconds,
+                    progress=(partial.done, partial.total),
+                    score=partial.score,
+                    baseline_score=partial.baseline_score,
+                )
+        finally:
+            partials.close()  # type: ignore[attr-defined] # methods are generator functions
+
+
+def attribute(
+    model: Callable[..., Any],
+    inputs: Any,
+    *,
+    target: Target = None,
+    method: str = "integrated_gradients",
+    score: Score = "logit",
+    forward: Callable[..., Any] | None = None,
+    wrt: Key | list[Key] | None = None,
+    batch_size: int | Literal["auto"] = "auto",
+    training: bool | None = None,
+    **parameters: Any,
+) -> Attribution:
+    """Explain a score of a model once; see `Session` for the arguments, `methods()` for methods and parameters."""
+    session = Session(
+        model,
+        inputs,
+        target=target,
+        score=score,
+        forward=forward,
+        wrt=wrt,
+        batch_size=batch_size,
+        training=training,
+    )
+    return session.attribute(method, **parameters)
+
+
+def stream(
+    model: Callable[..., Any],
+    inputs: Any,
+    *,
+    target: Target = None,
+    method: str = "integrated_gradients",
+    score: Score = "logit",
+    forward: Callable[..., Any] | None = None,
+    wrt: Key | list[Key] | None = None,
+    batch_size: int | Literal["auto"] = "auto",
+    training: bool | None = None,
+    interrupt: Callable[[], None] | None = None,
+    **parameters: Any,
+) -> Iterator[Attribution]:
+    """Explain a score of a model, yielding each attribution as soon as it is better than the one before."""
+    session = Session(
+        model,
+        inputs,
+        target=target,
+        score=score,
+        forward=forward,
+        wrt=wrt,
+        batch_size=batch_size,
+        training=training,
+        interrupt=interrupt,
+    )
+    return session.stream(method, **parameters)
+
+
+def methods(family: str | None = None) -> tuple[Method, ...]:
+    """The registered methods, of one family or of all."""
+    families = {method.family for method in METHODS.values()}
+    if family is not None and family not in families:
+        raise ParameterError(
+            "unknown_family", f"There is no family {family!r} of methods", hint=did_you_mean(family, families)
+        )
+    return tuple(method for method in METHODS.values() if family in (None, method.family))

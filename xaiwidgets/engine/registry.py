@@ -1,0 +1,201 @@
+"""Methods and their parameters, read from the functions themselves: what is drawn cannot drift from what is run."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any, Literal
+
+from torch import Tensor
+
+from .baselines import NAMES as BASELINE_NAMES
+from .errors import ParameterError, did_you_mean
+
+Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A slider: bounds, step and whether it moves on a logarithmic scale."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+    help: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a parameter means; `kind` where the type does not say it."""
+
+    help: str
+    kind: Kind | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """An attribution so far: each one a method yields is better than the last, and the last is the answer."""
+
+    values: Tensor
+    done: int
+    total: int
+    delta: Tensor | None = None
+    error: float | None = None
+    score: Tensor | None = None
+    baseline_score: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a method: enough to draw a control, to check a value and to explain it."""
+
+    name: str
+    kind: Kind
+    default: Any
+    title: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    log: bool = False
+    integer: bool = False
+    choices: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {**asdict(self), "choices": list(self.choices)}
+
+    def check(self, value: Any) -> Any:
+        """The value in its proper type, or an error saying what is allowed."""
+        if self.kind == "choice" and value not in self.choices:
+            raise ParameterError(
+                "parameter_choice",
+                f"{self.name}={value!r} is not a choice",
+                hint=did_you_mean(str(value), self.choices),
+            )
+        if self.kind == "switch" and not isinstance(value, bool):
+            raise ParameterError("parameter_type", f"{self.name}={value!r} is not True or False")
+        return self._check_number(value) if self.kind in ("range", "number", "seed") else value
+
+    def _check_number(self, value: Any) -> int | float:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if not number or (self.integer and value != int(value)):
+            kind = "an integer" if self.integer else "a number"
+            raise ParameterError("parameter_type", f"{self.name}={value!r} is not {kind}")
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            upper = "" if self.high is None else f" to {self.high:g}"
+            raise ParameterError(
+                "parameter_range", f"{self.name}={value:g} is out of range", hint=f"Allowed: {self.low:g}{upper}."
+            )
+        return int(value) if self.integer else float(value)
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method: a generator function and what is worth knowing about it."""
+
+    name: str
+    title: str
+    family: str
+    summary: str
+    reference: str
+    needs: tuple[str, ...]
+    signed: bool
+    complete: bool
+    parameters: tuple[Parameter, ...]
+    run: Callable[..., Iterator[Partial]]
+
+    def check(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter with its given or default value, checked."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                raise ParameterError(
+                    "unknown_parameter", f"{self.name} has no parameter {name!r}", hint=did_you_mean(name, known)
+                )
+        return {name: parameter.check(given.get(name, parameter.default)) for name, parameter in known.items()}
+
+    def schema(self) -> dict[str, Any]:
+        """Plain JSON values: what a user interface needs."""
+        plain = {name: getattr(self, name) for name in ("name", "title", "family", "summary", "reference")}
+        return {
+            **plain,
+            "needs": list(self.needs),
+            "signed": self.signed,
+            "complete": self.complete,
+            "parameters": [parameter.schema() for parameter in self.parameters],
+        }
+
+
+METHODS: dict[str, Method] = {}
+
+Function = typing.TypeVar("Function", bound=Callable[..., Iterator[Partial]])
+
+
+def method(
+    *,
+    family: str,
+    title: str,
+    reference: str,
+    needs: tuple[str, ...] = (),
+    signed: bool = True,
+    complete: bool = False,
+) -> Callable[[Function], Function]:
+    """Register a generator function as an attribution method; the function itself is unchanged."""
+
+    def register(function: Function) -> Function:
+        name = function.__name__
+        summary = (inspect.getdoc(function) or "").partition("\n")[0]
+        METHODS[name] = Method(
+            name, title, family, summary, reference, needs, signed, complete, parameters_of(function), function
+        )
+        return function
+
+    return register
+
+
+def find_method(name: str) -> Method:
+    if name not in METHODS:
+        raise ParameterError("unknown_method", f"There is no method {name!r}", hint=did_you_mean(str(name), METHODS))
+    return METHODS[name]
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """Read the keyword-only parameters of a function as controls."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function)
+    return tuple(
+        _parameter(name, hints[name], parameter.default)
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    )
+
+
+def _parameter(name: str, hint: Any, default: Any) -> Parameter:
+    annotated = typing.get_origin(hint) is typing.Annotated
+    base, *notes = typing.get_args(hint) if annotated else (hint,)
+    note = next((item for item in notes if isinstance(item, Range | Note)), Note(""))
+    title = note.title or name.replace("_", " ").capitalize()
+    if isinstance(note, Range):
+        integer = base is int
+        step = note.step if note.step is not None else (1 if integer else None)
+        return Parameter(name, "range", default, title, note.help, note.low, note.high, step, note.log, integer)
+    if base is bool:
+        return Parameter(name, "switch", default, title, note.help)
+    if typing.get_origin(base) is Literal:
+        return Parameter(name, "choice", default, title, note.help, choices=typing.get_args(base))
+    if note.kind == "seed":
+        return Parameter(name, "seed", default, title, note.help, low=0, step=1, integer=True)
+    if note.kind == "baseline":
+        return Parameter(name, "baseline", default, title, note.help, choices=BASELINE_NAMES)
+    if note.kind is None and base not in (int, float):
+        found = base.__name__ if isinstance(base, type | types.GenericAlias) else base
+        raise TypeError(f"parameter {name!r}: annotate {found} with a Note that says which kind of control it is")
+    return Parameter(name, note.kind or "number", default, title, note.help, integer=base is int)

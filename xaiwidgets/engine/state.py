@@ -1,0 +1,98 @@
+"""The user's model is borrowed, one chunk at a time, and given back as it was.
+
+Nothing is held while a generator is suspended: between two partial results the model is exactly the user's.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ModelError
+
+_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+def module_of(model: Any) -> nn.Module | None:
+    """The module behind a model: itself, what `torch.compile` wrapped, or the owner of a bound method."""
+    owner = getattr(model, "__self__", None)
+    module = model if isinstance(model, nn.Module) else owner
+    module = getattr(module, "_orig_mod", module)
+    return module if isinstance(module, nn.Module) else None
+
+
+def lock_of(module: nn.Module | None) -> threading.RLock:
+    """One lock a module: gradient flags and training flags are shared state, and threads really run at once."""
+    if module is None:
+        return threading.RLock()
+    with _locks_guard:
+        return _locks.setdefault(module, threading.RLock())
+
+
+def check_mode(module: nn.Module | None, training: bool | None) -> None:
+    """Refuse to guess: dropout and batch statistics make an explanation random or dependent on its neighbours."""
+    if module is None or training is not None:
+        return
+    active = [name or "the model itself" for name, part in module.named_modules() if part.training]
+    if active:
+        raise ModelError(
+            "training_mode",
+            "The model is in training mode",
+            f"{len(active)} of its modules are, first: {active[0]}.",
+            "Call model.eval() first, pass training=False to explain it as in evaluation mode, "
+            "or training=True to explain it as it is.",
+        )
+
+
+@contextmanager
+def borrowed(
+    module: nn.Module | None, lock: threading.RLock, *, gradient: bool, training: bool | None, device: torch.device
+) -> Iterator[None]:
+    """Run a chunk: exclusive, parameters frozen, gradient mode explicit, random state and flags restored."""
+    accelerators = [device] if device.type in ("cuda", "xpu") else []
+    kind = device.type if accelerators else "cuda"
+    with (
+        lock,
+        torch.inference_mode(mode=False),
+        torch.set_grad_enabled(gradient),
+        torch.random.fork_rng(accelerators, device_type=kind),
+    ):
+        if module is None:
+            yield
+            return
+        # Only the input's gradient is wanted. Freezing the parameters saves their share of the backward pass and
+        # makes sure that nothing can accumulate into `.grad`.
+        frozen = [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.is_leaf]
+        flags = [(part, part.training) for part in module.modules()] if training is False else []
+        buffers = _snapshot(module) if training else []
+        try:
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+            for part, _ in flags:
+                part.training = False
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+            for part, flag in flags:
+                part.training = flag
+            _restore(buffers)
+
+
+def _snapshot(module: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Batch norm in training mode moves its running statistics on every forward pass; explaining must not."""
+    return [(buffer, buffer.clone()) for buffer in module.buffers()]
+
+
+def _restore(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for buffer, saved in buffers:
+            if not torch.equal(buffer, saved):
+                buffer.copy_(saved)
