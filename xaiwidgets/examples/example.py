@@ -38,10 +38,12 @@ def require(module: str) -> ModuleType:
 
 def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Shuffled row numbers, `size` at a time."""
-    yield from torch.randperm(count, generator=generator).split(size)
+    yield from torch.split(torch.randperm(count, generator=generator), size)
 
 
-def train(model: nn.Module, images: Tensor, labels: Tensor, *, epochs: int, learning_rate: float, seed: int) -> list[dict[str, Tensor]]:
+def train(
+    model: nn.Module, images: Tensor, labels: Tensor, *, epochs: int, learning_rate: float, seed: int
+) -> list[dict[str, Tensor]]:
     """Adam with a one-cycle schedule on cross-entropy; the model ends in eval mode. A state dict an epoch."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), learning_rate)
@@ -52,7 +54,7 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, *, epochs: int, lear
     for _ in range(epochs):
         for rows in batches(len(images), 32, generator):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(model(images[rows]), labels[rows]))
             optimizer.step()
             schedule.step()
         checkpoints.append({name: value.detach().clone() for name, value in model.state_dict().items()})

@@ -4,6 +4,7 @@ A mosaic has a known answer to "why this photograph rather than that one?": the 
 """
 
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class ScenesCNN(nn.Module):
         widths = (3, 16, 32, 48, 64)
         blocks = [
             nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         ]
         self.features = nn.Sequential(*blocks)
         self.classifier = nn.Linear(widths[-1], 6)
@@ -54,7 +55,9 @@ def scenes(*, epochs: int = 6, seed: int = 0) -> Example:
         edge = picture.shape[2] * 2 // 3
         parts["train"].append(_crops(picture[:, :, :edge], 96, generator))
         parts["test"].append(_crops(picture[:, :, edge:], 16, generator))
-    sets = {name: (torch.cat(rows), torch.arange(len(rows)).repeat_interleave(len(rows[0]))) for name, rows in parts.items()}
+    sets = {
+        name: (torch.cat(rows), torch.arange(len(rows)).repeat_interleave(len(rows[0]))) for name, rows in parts.items()
+    }
     model = seeded(ScenesCNN, seed)
     checkpoints = train(model, *sets["train"], epochs=epochs, learning_rate=1e-2, seed=seed)
     images, labels = sets["test"]

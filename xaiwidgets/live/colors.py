@@ -40,11 +40,21 @@ class Palette:
 
 def lab_to_rgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     """CIE L*a*b* (D65) to sRGB in 0..1, clipped to the gamut. Shape [..., 3] both."""
-    f = np.stack([(lab[..., 0] + 16) / 116 + lab[..., 1] / 500, (lab[..., 0] + 16) / 116, (lab[..., 0] + 16) / 116 - lab[..., 2] / 200], -1)
+    f = np.stack(
+        [
+            (lab[..., 0] + 16) / 116 + lab[..., 1] / 500,
+            (lab[..., 0] + 16) / 116,
+            (lab[..., 0] + 16) / 116 - lab[..., 2] / 200,
+        ],
+        -1,
+    )
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * np.array([0.95047, 1.0, 1.08883])
-    matrix = np.array([[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]])
+    matrix = np.array(
+        [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
+    )
     linear = np.clip(xyz @ matrix.T, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    encoded: NDArray[np.float64] = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encoded
 
 
 def _default_diverging(theme: Theme) -> Table:
@@ -76,8 +86,13 @@ _MATPLOTLIB: tuple[tuple[str, str, Kind, str, str], ...] = (
 @cache
 def palettes() -> dict[str, Palette]:
     """Every named palette, the default pair first."""
-    default = Palette("default_diverging", "Blue–orange", "diverging", _default_diverging("light"), _default_diverging("dark"))
-    others = (Palette(name, title, kind, matplotlib_table(light), matplotlib_table(dark)) for name, title, kind, light, dark in _MATPLOTLIB)
+    default = Palette(
+        "default_diverging", "Blue–orange", "diverging", _default_diverging("light"), _default_diverging("dark")
+    )
+    others = (
+        Palette(name, title, kind, matplotlib_table(light), matplotlib_table(dark))
+        for name, title, kind, light, dark in _MATPLOTLIB
+    )
     return {palette.name: palette for palette in (default, *others)}
 
 
@@ -97,7 +112,9 @@ def typescript() -> str:
     for palette in palettes().values():
         light, dark = (base64.b64encode(t.tobytes()).decode() for t in (palette.light, palette.dark))
         same = light == dark
-        rows.append(f'  {palette.name}: {{ title: "{palette.title}", kind: "{palette.kind}", light: "{light}", dark: "{"" if same else dark}" }},')
+        rows.append(
+            f'  {palette.name}: {{ title: "{palette.title}", kind: "{palette.kind}", light: "{light}", dark: "{"" if same else dark}" }},'
+        )
     return (
         "// Written by `python -m xaiwidgets.live.colors`: 256 RGB entries in base64; an empty `dark` means `light`.\n"
         "export interface Palette {\n  title: string;\n  kind: 'diverging' | 'sequential';\n  light: string;\n  dark: string;\n}\n"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from xaiwidgets.engine.errors import Cancelled
+
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 State = Literal["idle", "running", "done", "cancelled", "error"]
@@ -26,10 +28,6 @@ ACKNOWLEDGE_WITHIN = 0.25
 """Seconds to wait for the page before a partial result is sent all the same."""
 
 
-class JobCancelled(Exception):  # noqa: N818  # a signal, not an error
-    """Raised by `Token.check` inside a job that should stop."""
-
-
 @dataclass
 class Token:
     """Tells a job whether it is still wanted."""
@@ -38,9 +36,9 @@ class Token:
     by_person: bool = False
 
     def check(self) -> None:
-        """Raise `JobCancelled` if a newer job was submitted or the job was cancelled."""
+        """Raise `Cancelled` if a newer job was submitted or the job was cancelled."""
         if self.stop.is_set():
-            raise JobCancelled
+            raise Cancelled
 
 
 Work = Callable[[Token], Iterator[Result]]
@@ -54,7 +52,9 @@ class LatestJob(Generic[Result]):
     Both run under no lock of this class.
     """
 
-    def __init__(self, publish: Callable[[Result, bool], None], changed: Callable[[State, BaseException | None], None]) -> None:
+    def __init__(
+        self, publish: Callable[[Result, bool], None], changed: Callable[[State, BaseException | None], None]
+    ) -> None:
         self._publish, self._changed = publish, changed
         self._condition = threading.Condition()
         self._pending: tuple[Work[Result], Token] | None = None
@@ -148,10 +148,10 @@ class LatestJob(Generic[Result]):
         try:
             self._changed("running", None)
             self._walk(work(token), token)
-        except JobCancelled:
+        except Cancelled:
             if token.by_person:
                 self._changed("cancelled", None)
-        except Exception as error:  # noqa: BLE001  # shown in the widget and raised again by wait()
+        except Exception as error:  # shown in the widget and raised again by wait()
             if not token.stop.is_set():
                 log.debug("job failed", exc_info=True)
                 self._changed("error", error)

@@ -43,15 +43,19 @@ def clip_range(values: NDArray[np.floating[Any]], clip: float) -> float:
 
 def keep_sign(values: NDArray[np.floating[Any]], sign: str) -> NDArray[np.floating[Any]]:
     """The part of the values a sign mode shows."""
-    if sign == "positive":
-        return np.maximum(values, 0)
-    if sign == "negative":
-        return np.minimum(values, 0)
-    return np.abs(values) if sign == "absolute" else values
+    low = 0 if sign == "positive" else -np.inf
+    high = 0 if sign == "negative" else np.inf
+    shown: NDArray[np.floating[Any]] = np.clip(values, low, high)
+    return np.abs(shown) if sign == "absolute" else shown
 
 
 def render(
-    values: NDArray[np.floating[Any]], table: Table, *, signed: bool, display: dict[str, Any] | None = None, warm_supports: bool = True
+    values: NDArray[np.floating[Any]],
+    table: Table,
+    *,
+    signed: bool,
+    display: dict[str, Any] | None = None,
+    warm_supports: bool = True,
 ) -> Rendered:
     """Draw a map [height, width]. `table` is a diverging table where `signed`, else a sequential one, [256, 3]."""
     settings = DISPLAY | (display or {})
@@ -73,18 +77,25 @@ def underlay(image: NDArray[np.uint8], fade: float, theme: str = "light") -> NDA
     """The picture below an overlay: its greys faded so that its own contrast does not read as attribution. RGB [h, w, 3]."""
     offset, factor = FADED[theme]
     grey = offset + (image.astype(np.float64) @ LUMA)[..., None] * factor
-    return np.round((1 - fade) * image + fade * grey).astype(np.uint8)
+    faded: NDArray[np.uint8] = np.round((1 - fade) * image + fade * grey).astype(np.uint8)
+    return faded
 
 
-def compose(image: NDArray[np.uint8], rendered: Rendered, *, opacity: float = 0.85, fade: float = 1.0, theme: str = "light") -> NDArray[np.uint8]:
+def compose(
+    image: NDArray[np.uint8], rendered: Rendered, *, opacity: float = 0.85, fade: float = 1.0, theme: str = "light"
+) -> NDArray[np.uint8]:
     """A map over its picture, RGB at the size of the larger of the two."""
     height, width = (max(a, b) for a, b in zip(image.shape[:2], rendered.rgba.shape[:2], strict=True))
-    base, top = (_resize(array, height, width).astype(np.float64) for array in (underlay(image, fade, theme), rendered.rgba))
+    base, top = (
+        _resize(array, height, width).astype(np.float64) for array in (underlay(image, fade, theme), rendered.rgba)
+    )
     alpha = top[..., 3:] / 255 * opacity
-    return np.round(alpha * top[..., :3] + (1 - alpha) * base).astype(np.uint8)
+    composed: NDArray[np.uint8] = np.round(alpha * top[..., :3] + (1 - alpha) * base).astype(np.uint8)
+    return composed
 
 
 def _resize(array: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     rows = np.arange(height) * array.shape[0] // height
     columns = np.arange(width) * array.shape[1] // width
-    return array[rows][:, columns]
+    resized: NDArray[np.uint8] = array[rows][:, columns]
+    return resized

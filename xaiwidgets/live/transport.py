@@ -66,7 +66,9 @@ def unpack(descriptions: Sequence[dict[str, Any]], data: bytes) -> dict[str, NDA
     for item in descriptions:
         dtype = np.dtype({"int8": "i1", "float16": "<f2", "float32": "<f4"}[item["dtype"]])
         stored = np.frombuffer(raw, dtype, count=int(np.prod(item["shape"])), offset=item["offset"])
-        maps[item["key"]] = (stored.reshape(item["shape"]).astype(np.float32) * np.float32(item["scale"])).astype(np.float32)
+        maps[item["key"]] = (stored.reshape(item["shape"]).astype(np.float32) * np.float32(item["scale"])).astype(
+            np.float32
+        )
     return maps
 
 

@@ -1,0 +1,71 @@
+"""See why a PyTorch model said so, live, inside the notebook.
+
+Names load when they are first used, so that importing the package costs neither torch nor a second.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xaiwidgets.api import Session, attribute, load, methods, stream
+    from xaiwidgets.engine import baselines
+    from xaiwidgets.engine.attribution import Attribution
+    from xaiwidgets.engine.errors import ExplainError
+    from xaiwidgets.engine.target import Contrast
+    from xaiwidgets.widgets.explain import explain
+    from xaiwidgets.widgets.heatmap import HeatmapOverlay
+
+_HOMES = {
+    "Attribution": "xaiwidgets.engine.attribution",
+    "Contrast": "xaiwidgets.engine.target",
+    "ExplainError": "xaiwidgets.engine.errors",
+    "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
+    "Session": "xaiwidgets.api",
+    "attribute": "xaiwidgets.api",
+    "baselines": "xaiwidgets.engine.baselines",
+    "examples": "xaiwidgets.examples",
+    "explain": "xaiwidgets.widgets.explain",
+    "load": "xaiwidgets.api",
+    "methods": "xaiwidgets.api",
+    "stream": "xaiwidgets.api",
+}
+_MODULES = {"baselines", "examples"}
+
+__all__ = [
+    "Attribution", "Contrast", "ExplainError", "HeatmapOverlay", "Session",
+    "attribute", "baselines", "explain", "load", "methods", "stream",
+]  # fmt: skip
+
+
+class _Package(ModuleType):
+    """Keeps `xaiwidgets.methods` the function: importing the folder of that name would put the folder in its place."""
+
+    @property
+    def methods(self) -> Any:
+        """The registered attribution methods; see `xaiwidgets.api.methods`."""
+        return importlib.import_module(_HOMES["methods"]).methods
+
+    @methods.setter
+    def methods(self, folder: ModuleType) -> None:
+        """The import system sets submodules on their package; this one stays in `sys.modules` alone."""
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415  # slow, and seldom asked
+
+        return version("xaiwidgets")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'xaiwidgets' has no attribute {name!r}")
+    module = importlib.import_module(home)
+    return module if name in _MODULES else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "examples"])

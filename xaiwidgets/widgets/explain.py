@@ -1,0 +1,107 @@
+"""`xaiwidgets.explain`: from a model and inputs to the widget that shows them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaiwidgets.engine.errors import InputError
+from xaiwidgets.engine.registry import Method, find_method
+from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations, menu
+from xaiwidgets.widgets.heatmap import HeatmapOverlay
+from xaiwidgets.widgets.images import pictures
+from xaiwidgets.widgets.reductions import REDUCTIONS
+from xaiwidgets.widgets.words import Labels
+
+DEFAULT_METHOD = "integrated_gradients"
+
+
+def explain(
+    model: Callable[..., Any],
+    inputs: Any,
+    *,
+    target: Any = None,
+    method: str | None = None,
+    labels: Labels = None,
+    image: Any = None,
+    score: str = "logit",
+    forward: Callable[..., Any] | None = None,
+    wrt: Any = None,
+    batch_size: Any = "auto",
+    training: bool | None = None,
+    **parameters: Any,
+) -> HeatmapOverlay:
+    """Show why a model said so about images, live.
+
+    Args:
+        model: any torch model in eval mode; it is left exactly as it was.
+        inputs: a tensor [batch, channels, height, width] (one image may come without the batch), or a tuple or dict
+            of the model's inputs with one such tensor among them (`wrt` names it if there are several).
+        target: the class to explain; `None` explains the predicted class. Also a tensor of classes, a `Contrast` or a
+            callable from the output to one number a row, as for `attribute`.
+        method: a name from `xaiwidgets.methods()`; integrated gradients by default. The widget can change it.
+        labels: class names, a list or a dict by class number.
+        image: what to show: a picture (or a list of them), or a callable from the input batch to values in 0..1 that
+            undoes the normalisation. Without it, the usual normalisations are recognised and the widget says so.
+        score: "logit", "probability" or "log_probability".
+        parameters: of the method, for example `steps=128` or `baseline="blur"`.
+
+    The computation starts at once, in the background: `.wait()` blocks until it is done and raises its error,
+    `.result` is the Attribution on show, `.to_html(path)` writes a page that works without a kernel.
+
+    Raises:
+        InputError: the inputs are no images, or cannot be explained.
+        ParameterError: an unknown method or parameter, or a value out of range.
+        ModelError: the model is in training mode, or is no model.
+    """
+    chosen = find_method(method or DEFAULT_METHOD)
+    checked = chosen.check(parameters)
+    explanations = Explanations(
+        model, _with_batch(inputs), target=None if _is_class(target) else target, given=_beyond_json(checked),
+        score=score, forward=forward, wrt=wrt, batch_size=batch_size, training=training,
+    )  # fmt: skip
+    images = torch.cat([explanations.points(row) for row in range(explanations.count)])
+    if images.ndim != 4:
+        raise InputError("not_an_image", "explain() shows images [batch, channels, height, width]", f"Got shape {tuple(images.shape)}.",
+                         "For the numbers of other inputs use xaiwidgets.attribute().")  # fmt: skip
+    views, note = pictures(images, image)
+    baseline = checked.get("baseline", "zeros")
+    named = isinstance(baseline, str) and baseline in BASELINES
+    overlay = HeatmapOverlay(
+        explanations, views, labels=labels, score=score, note=note,
+        methods=menu(_works_on_images(images)),
+        baselines=[{"name": name, "title": title} for name, title in (BASELINES if named else {GIVEN: "as given"} | BASELINES).items()],
+        reductions=[{"name": name, "title": title} for name, title in REDUCTIONS.items()] if images.shape[1] > 1 else [],
+        params={
+            "input": 0, "target": int(target) if _is_class(target) else None, "foil": None, "method": chosen.name,
+            "baseline": baseline if named else GIVEN,
+            "parameters": {name: value for name, value in checked.items() if name != "baseline" and isinstance(value, (bool, int, float, str))},
+        },
+    )  # fmt: skip
+    overlay.run()
+    return overlay
+
+
+def _is_class(target: Any) -> bool:
+    return isinstance(target, int) and not isinstance(target, bool)
+
+
+def _with_batch(inputs: Any) -> Any:
+    """One image without a batch dimension is unmistakable, so it is taken as a batch of one."""
+    return inputs[None] if isinstance(inputs, Tensor) and inputs.ndim == 3 else inputs
+
+
+def _beyond_json(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameter values a page cannot hold: modules, tensors, baseline objects."""
+    plain = (bool, int, float, str, type(None))
+    given = {name: value for name, value in parameters.items() if not isinstance(value, plain)}
+    if isinstance(parameters.get("baseline"), (int, float)):
+        given["baseline"] = parameters["baseline"]
+    return given
+
+
+def _works_on_images(images: Tensor) -> Callable[[Method], bool]:
+    """Which methods the menu offers: those whose needs an image meets."""
+    met = {"gradient", "image", "layer"} if images.is_floating_point() else {"image"}
+    return lambda candidate: set(candidate.needs) <= met

@@ -1,0 +1,192 @@
+"""The kernel side of an explanation: one session per question, results kept, requests checked.
+
+Everything a page can send is validated here: it may only name inputs, classes, methods, baselines and parameters that
+exist, with values in their ranges.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaiwidgets.api import Session
+from xaiwidgets.engine.attribution import Attribution
+from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
+from xaiwidgets.engine.registry import METHODS, Method, find_method
+from xaiwidgets.engine.target import Contrast
+
+KEEP = 24
+"""Results and sessions kept for going back without computing."""
+
+BASELINES = {
+    "zeros": "zeros",
+    "mean": "the mean of each channel",
+    "blur": "the blurred input",
+    "uniform": "uniform noise",
+    "gaussian": "the input with Gaussian noise",
+    "max_distance": "the most distant image",
+}
+GIVEN = "given"
+"""The name under which a page refers to a baseline, layer or target that was passed from Python and is no plain value."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a page asks for: the `params` trait, checked."""
+
+    input: int
+    target: int | None
+    foil: int | None
+    method: str
+    baseline: str
+    parameters: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Equal for equal requests."""
+        return json.dumps(
+            [self.input, self.target, self.foil, self.method, self.baseline, self.parameters],
+            sort_keys=True,
+            default=repr,
+        )
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One result to show: the request with its target filled in, the attribution, the outputs it explains."""
+
+    request: Request
+    attribution: Attribution
+    outputs: Tensor
+    final: bool
+
+
+class Explanations:
+    """Answers requests about one model and its inputs."""
+
+    def __init__(self, model: Any, inputs: Any, *, target: Any, given: dict[str, Any], **session: Any) -> None:
+        self._model, self._target, self._given, self._options = model, target, given, session
+        self._inputs = Session(model, inputs, target=target, **session).problem.inputs
+        self.count = self._inputs.rows
+        self.model_name = type(model).__name__
+        self._sessions: OrderedDict[tuple[Any, ...], Session] = OrderedDict()
+        self._results: OrderedDict[str, Explanation] = OrderedDict()
+        self._outputs: dict[int, Tensor] = {}
+
+    def request(self, params: dict[str, Any]) -> Request:
+        """Check a page's `params`. Raises InputError or ParameterError naming what is wrong."""
+        method = find_method(str(params.get("method")))
+        index = _whole(params.get("input", 0), "input", self.count)
+        values = {str(name): value for name, value in dict(params.get("parameters") or {}).items()}
+        baseline = str(params.get("baseline") or "zeros")
+        if baseline != GIVEN and baseline not in BASELINES:
+            raise ParameterError(
+                "unknown_baseline", f"There is no baseline {baseline!r}", hint=did_you_mean(baseline, BASELINES)
+            )
+        known = {parameter.name for parameter in method.parameters}
+        values = {name: value for name, value in values.items() if name in known and name != "baseline"}
+        classes = self._classes()
+        target, foil = (
+            None if params.get(name) is None else _whole(params[name], name, classes) for name in ("target", "foil")
+        )
+        return Request(index, target, None if foil == target else foil, method.name, baseline, values)
+
+    def outputs(self, index: int, interrupt: Callable[[], None] | None = None) -> Tensor:
+        """The model's output for one input, [classes] or whatever its shape is without the batch."""
+        if index not in self._outputs:
+            self._outputs[index] = (
+                self._session(index, None, None, interrupt).predict()[0].detach().to("cpu", torch.float32)
+            )
+        return self._outputs[index]
+
+    def explain(self, request: Request, interrupt: Callable[[], None]) -> Iterator[Explanation]:
+        """Results for a request, each better than the last; a finished one is given again without computing."""
+        outputs = self.outputs(request.input, interrupt)
+        if request.target is None and self._target is None and outputs.ndim == 1 and len(outputs) > 1:
+            request = replace(request, target=int(outputs.argmax()))
+        known = self._results.get(request.key)
+        if known is not None:
+            self._results.move_to_end(request.key)
+            yield known
+            return
+        session = self._session(request.input, request.target, request.foil, interrupt)
+        explanation = None
+        for attribution in session.stream(request.method, **self._arguments(request)):
+            explanation = Explanation(request, attribution, outputs, final=False)
+            yield explanation
+        if explanation is not None:
+            _keep(self._results, request.key, replace(explanation, final=True))
+
+    def predict_changed(self, index: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """The output for one input after `change` of its explained tensor [1, ...]."""
+        session = self._session(index, None, None, None)
+        return (
+            session.problem.outputs(change(session.problem.points), torch.zeros(1, dtype=torch.long))[0]
+            .detach()
+            .to("cpu", torch.float32)
+        )
+
+    def points(self, index: int) -> Tensor:
+        """The explained tensor of one input, [1, ...]."""
+        return self._session(index, None, None, None).problem.points
+
+    def close(self) -> None:
+        """Let go of the model and of everything computed."""
+        self._sessions.clear()
+        self._results.clear()
+        self._outputs.clear()
+        del self._model, self._inputs, self._target
+        self._given = {}
+
+    def _classes(self) -> int:
+        outputs = next(iter(self._outputs.values()), None)
+        if outputs is None:
+            outputs = self.outputs(0)
+        return int(outputs.shape[0]) if outputs.ndim else 1
+
+    def _session(
+        self, index: int, target: int | None, foil: int | None, interrupt: Callable[[], None] | None
+    ) -> Session:
+        key = (index, target, foil)
+        session = self._sessions.get(key)
+        if session is None:
+            chosen: Any = self._target if target is None else target if foil is None else Contrast(target, foil)
+            if isinstance(chosen, Tensor):
+                chosen = chosen[index : index + 1]
+            session = Session(self._model, self._inputs.select([index]), target=chosen, **self._options)
+        _keep(self._sessions, key, session)
+        session.problem.interrupt = interrupt
+        return session
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        method = find_method(request.method)
+        arguments = dict(request.parameters)
+        names = {parameter.name for parameter in method.parameters}
+        arguments |= {name: value for name, value in self._given.items() if name in names and name not in arguments}
+        if "baseline" in names and request.baseline != GIVEN:
+            arguments["baseline"] = request.baseline
+        return arguments
+
+
+def menu(applicable: Callable[[Method], bool]) -> list[dict[str, Any]]:
+    """The method menu with every parameter's control."""
+    return [method.schema() for method in METHODS.values() if applicable(method)]
+
+
+def _whole(value: Any, name: str, below: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
+        raise InputError(
+            "out_of_range", f"{name}={value!r} is out of range", hint=f"Choose a whole number in 0..{below - 1}."
+        )
+    return value
+
+
+def _keep(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    while len(store) > KEEP:
+        store.popitem(last=False)

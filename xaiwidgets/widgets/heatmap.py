@@ -1,0 +1,311 @@
+"""HeatmapOverlay: why a model said so about an image, over the image. Twin of js/src/widgets/heatmap.tsx."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xaiwidgets.engine.attribution import Attribution
+from xaiwidgets.engine.registry import find_method
+from xaiwidgets.live import pictures
+from xaiwidgets.live.jobs import LatestJob, State, Token
+from xaiwidgets.live.render import DISPLAY, clip_range
+from xaiwidgets.live.transport import Map, pack, pack_labels
+from xaiwidgets.widgets import words
+from xaiwidgets.widgets.base import ExplainWidget
+from xaiwidgets.widgets.errors import explain_error
+from xaiwidgets.widgets.explanations import Explanation, Explanations
+from xaiwidgets.widgets.figure import figure, strongest
+from xaiwidgets.widgets.provenance import provenance
+from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
+from xaiwidgets.widgets.regions import blur_region, check_region, superpixels
+
+TOP_CLASSES = 5
+SAVED_BUDGET = 1_000_000
+"""Bytes of a result above which the widget says that it is heavy to save."""
+UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
+PROGRESS_EVERY = 0.1
+
+
+class HeatmapOverlay(ExplainWidget):
+    """A heatmap over an image, with everything needed to question it. Made by `xaiwidgets.explain`."""
+
+    _kind = traitlets.Unicode("heatmap").tag(sync=True)
+
+    image = traitlets.Bytes().tag(sync=True)
+    image_size: Any = traitlets.List().tag(sync=True)
+    inputs: Any = traitlets.List().tag(sync=True)
+    thumbnails = traitlets.Bytes().tag(sync=True)
+    methods: Any = traitlets.List().tag(sync=True)
+    baselines: Any = traitlets.List().tag(sync=True)
+    reductions: Any = traitlets.List().tag(sync=True)
+    maps: Any = traitlets.List().tag(sync=True)
+    map_data = traitlets.Bytes().tag(sync=True)
+    segments = traitlets.Bytes().tag(sync=True)
+    segments_shape: Any = traitlets.List().tag(sync=True)
+    classes: Any = traitlets.List().tag(sync=True)
+    quality = traitlets.Dict().tag(sync=True)
+    shared_scale = traitlets.Float(0.0).tag(sync=True)
+    cursor = traitlets.Dict().tag(sync=True)
+    region = traitlets.Dict().tag(sync=True)
+    whatif = traitlets.Dict().tag(sync=True)
+    trust = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self, explanations: Explanations, views: Sequence[NDArray[np.uint8]], *,
+        labels: words.Labels = None, score: str = "logit", note: str = "", **traits: Any,
+    ) -> None:  # fmt: skip
+        self._explanations, self._views, self._labels, self._score, self._note = (
+            explanations,
+            views,
+            labels,
+            score,
+            note,
+        )
+        self._reductions = {"sum"}
+        self._scales: dict[int, float] = {}
+        self._shown_input = -1
+        self._asides: LatestJob[dict[str, Any]] = LatestJob(self._aside_done, self._aside_changed)
+        super().__init__(
+            inputs=[{"label": f"input {index + 1}"} for index in range(len(views))],
+            thumbnails=pictures.thumbnails(list(views)) if len(views) > 1 else b"",
+            display=dict(DISPLAY),
+            **traits,
+        )
+        self._show_input(int(self.params.get("input", 0)))
+
+    # --- the explanation --------------------------------------------------------------------------------------------
+
+    @property
+    def result(self) -> Attribution | None:
+        """The attribution on show; None before the first."""
+        shown = super().result
+        return None if shown is None else shown.attribution
+
+    def _work(self, token: Token) -> Iterator[Explanation]:
+        request = self._explanations.request(self.params)
+        outputs = self._explanations.outputs(request.input, token.check)
+        with self._sync_lock, self.hold_sync():
+            self._show_input(request.input)
+            self.classes = self._bars(outputs)
+        started = reported = time.monotonic()
+        for explanation in self._explanations.explain(request, token.check):
+            now = time.monotonic()
+            done, total = explanation.attribution.progress
+            if now - reported >= PROGRESS_EVERY:
+                reported = now
+                left = (now - started) * (total - done) / done if total and done else None
+                with self._sync_lock:
+                    self.progress = {
+                        "done": done,
+                        "total": total,
+                        "unit": "evaluations",
+                        "eta_s": left,
+                        "phase": "refining",
+                    }
+            yield explanation
+
+    def _publish(self, result: Explanation) -> None:
+        request, attribution = result.request, result.attribution
+        method = find_method(request.method)
+        unit = UNITS.get(self._score, "score")
+        maps = reduce_all(_row(attribution.values), self._reductions, signed=method.signed, unit=unit)
+        self._scales[request.input] = clip_range(maps[0].values, DISPLAY["clip"])
+        self._send_maps(maps)
+        self.shared_scale = max(self._scales.values())
+        self.quality = _quality(attribution, complete=method.complete)
+        self.question = self._question(result)
+        self.notices = self._notices(maps[0].values)
+        self.caption = words.caption(
+            maps[0].values, signed=method.signed, question=self.question, gap=self.quality.get("gap")
+        )
+        self.provenance = provenance(self._explanations.model_name, result)
+
+    def _send_maps(self, maps: list[Map]) -> None:
+        self.maps, self.map_data = pack(maps)
+        self.static_ok = len(self.map_data) + len(self.image) <= SAVED_BUDGET
+
+    def _show_input(self, index: int) -> None:
+        if index == self._shown_input or not 0 <= index < len(self._views):
+            return
+        view = self._views[index]
+        self._shown_input = index
+        self.image, self.image_size = pictures.encode(view), [view.shape[1], view.shape[0]]
+        self.segments, self.segments_shape, self.region, self.selection, self.whatif = b"", [], {}, {}, {}
+
+    def _bars(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """The most probable classes of an output [classes]; none for other outputs."""
+        if outputs.ndim != 1 or len(outputs) < 2:
+            return []
+        probabilities = outputs.softmax(0)
+        return [
+            {
+                "id": index,
+                "name": words.label(self._labels, index),
+                "score": float(probabilities[index]),
+                "logit": float(outputs[index]),
+            }
+            for index in outputs.topk(min(TOP_CLASSES, len(outputs))).indices.tolist()
+        ]
+
+    def _question(self, result: Explanation) -> dict[str, Any]:
+        request = result.request
+        method = find_method(request.method)
+        titles = {entry["name"]: entry["title"] for entry in self.baselines}
+        takes_baseline = any(parameter.name == "baseline" for parameter in method.parameters)
+        return {
+            "target": request.target,
+            "foil": request.foil,
+            "target_label": "the model's score"
+            if request.target is None
+            else words.label(self._labels, request.target),
+            "foil_label": "" if request.foil is None else words.label(self._labels, request.foil),
+            "baseline_title": titles.get(request.baseline, request.baseline) if takes_baseline else "",
+            "method_title": method.title,
+            "score": self._score,
+        }
+
+    def _notices(self, values: NDArray[np.floating[Any]]) -> list[dict[str, str]]:
+        notices = []
+        if self._note:
+            notices.append({"level": "info", "code": "colours", "text": self._note})
+        difference = self.quality.get("difference")
+        largest = float(np.abs(values).max())
+        if largest == 0 or (difference is not None and largest < 1e-6 * abs(difference) / values.size):
+            text = f"The largest value is {largest:.1e}, practically zero: check the target, and that the baseline differs from the input."
+            notices.append({"level": "warning", "code": "near_zero", "text": text})
+        gap = self.quality.get("gap")
+        if gap is not None and gap > 0.05:
+            text = f"The values miss {words.percent(gap)} of what they should add up to: raise the steps."
+            notices.append({"level": "warning", "code": "gap", "text": text})
+        return notices
+
+    # --- what a page asks for beside the explanation ----------------------------------------------------------------
+
+    def _message(self, content: dict[str, Any]) -> None:
+        asks = {"whatif": self._what_if, "segments": self._superpixels, "reduction": self._add_reduction}
+        ask = asks.get(str(content.get("type")))
+        if ask is None:
+            super()._message(content)
+        else:
+            self._asides.submit(lambda _token: iter([ask(content)]))
+
+    def what_if(self, x0: int, y0: int, x1: int, y1: int) -> dict[str, Any]:
+        """Blur a rectangle of the shown input (half-open, in pixels) and predict again: classes before and after."""
+        changes = self._what_if({"region": {"x0": x0, "y0": y0, "x1": x1, "y1": y1}})
+        self._aside_done(changes, last=True)
+        return dict(self.whatif)
+
+    def _what_if(self, content: dict[str, Any]) -> dict[str, Any]:
+        index, started = self._shown_input, time.monotonic()
+        height, width = self._explanations.points(index).shape[2:]
+        rectangle = check_region(content.get("region") or {}, height, width)
+        before = self._bars(self._explanations.outputs(index))
+        outputs = self._explanations.predict_changed(index, lambda image: blur_region(image, rectangle))
+        after = self._bars(outputs)
+        probabilities = outputs.softmax(0) if outputs.ndim == 1 else outputs
+        missing = [bar for bar in before if bar["id"] not in {entry["id"] for entry in after}]
+        after += [
+            {**bar, "score": float(probabilities[bar["id"]]), "logit": float(outputs[bar["id"]])} for bar in missing
+        ]
+        y0, y1, x0, x1 = rectangle
+        region = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
+        return {"whatif": {"region": region, "before": before, "after": after, "seconds": time.monotonic() - started}}
+
+    def _superpixels(self, _content: dict[str, Any]) -> dict[str, Any]:
+        height, width = (int(size) for size in self._explanations.points(self._shown_input).shape[2:])
+        labels = superpixels(self._views[self._shown_input], (height, width))
+        return {"segments": pack_labels(labels), "segments_shape": [height, width]}
+
+    def _add_reduction(self, content: dict[str, Any]) -> dict[str, Any]:
+        key = str(content.get("key"))
+        if key in REDUCTIONS:
+            self._reductions.add(key)
+        shown = super().result
+        if shown is not None:
+            with self._sync_lock, self.hold_sync():
+                method = find_method(shown.request.method)
+                unit = UNITS.get(self._score, "score")
+                self._send_maps(
+                    reduce_all(_row(shown.attribution.values), self._reductions, signed=method.signed, unit=unit)
+                )
+                self.seq += 1
+        return {}
+
+    def _aside_done(self, changes: dict[str, Any], last: bool) -> None:
+        if last:
+            with self._sync_lock, self.hold_sync():
+                for name, value in changes.items():
+                    setattr(self, name, value)
+
+    def _aside_changed(self, _state: State, error: BaseException | None) -> None:
+        if error is not None:
+            with self._sync_lock:
+                self.error = explain_error(error)
+
+    # --- the ends ---------------------------------------------------------------------------------------------------
+
+    def _figure(self) -> str:
+        shown = super().result
+        view = self._views[max(self._shown_input, 0)]
+        if shown is None:
+            return figure(
+                view,
+                None,
+                signed=False,
+                display=self.display,
+                title="",
+                caption=self.caption or "Not computed yet.",
+                table_rows=[],
+            )
+        method = find_method(shown.request.method)
+        values = reduce_all(_row(shown.attribution.values), ["sum"], signed=method.signed, unit="")[0].values
+        title = f"{self.question['method_title']} for {self.question['target_label']}"
+        rows = strongest(values, UNITS.get(self._score, "score"))
+        return figure(
+            view,
+            values,
+            signed=method.signed,
+            display=DISPLAY | self.display,
+            title=title,
+            caption=self.caption,
+            table_rows=rows,
+        )
+
+    def __repr__(self) -> str:
+        question = self.question
+        return (
+            f"HeatmapOverlay({question['method_title']} for {question['target_label']})"
+            if question
+            else "HeatmapOverlay()"
+        )
+
+    def close(self) -> None:
+        """Stop the work and let go of the model, the inputs and the results."""
+        if hasattr(self, "_asides"):
+            self._asides.close()
+            self._explanations.close()
+        super().close()
+
+
+def _row(values: Any) -> Tensor:
+    """The attributions of the one row, [channels, height, width]."""
+    assert isinstance(values, torch.Tensor)  # noqa: S101  # images are one tensor: explain() checked it
+    return values[0]
+
+
+def _quality(attribution: Attribution, *, complete: bool) -> dict[str, Any]:
+    """How far the numbers can be trusted, as plain values."""
+    quality: dict[str, Any] = {
+        "error": attribution.error, "evaluations": dict(attribution.evaluations), "steps": attribution.progress[0],
+        "seconds": attribution.seconds, "complete": complete, "delta": None, "difference": None, "gap": None,
+    }  # fmt: skip
+    if attribution.delta is not None and attribution.score is not None and attribution.baseline_score is not None:
+        delta, difference = float(attribution.delta[0]), float((attribution.score - attribution.baseline_score)[0])
+        quality |= {"delta": delta, "difference": difference, "gap": abs(delta / difference) if difference else None}
+    return quality

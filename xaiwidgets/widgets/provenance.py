@@ -1,0 +1,24 @@
+"""Where a picture comes from: goes into every export."""
+
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from xaiwidgets.widgets.explanations import Explanation
+
+
+def provenance(model_name: str, explanation: Explanation) -> dict[str, Any]:
+    """Model, method, parameters and versions as plain values."""
+    attribution = explanation.attribution
+    return {
+        "model": model_name,
+        "method": attribution.method,
+        "parameters": {
+            name: value if isinstance(value, (bool, int, float, str)) else type(value).__name__
+            for name, value in attribution.parameters.items()
+        },
+        "target": explanation.request.target,
+        "foil": explanation.request.foil,
+        "versions": {"xaiwidgets": version("xaiwidgets"), "torch": torch.__version__},
+    }
