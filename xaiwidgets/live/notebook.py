@@ -1,0 +1,72 @@
+"""A notebook as one HTML page in which the widgets work without a kernel and without a network.
+
+    python -m xaiwidgets.live.notebook lesson.ipynb --execute --output lesson.html
+
+Jupyter's own export loads its widget manager from the network. Here each widget's saved state is put in place, and the
+bundle once for the page. Needs nbconvert (the `demo` extra); widgets of other libraries stay as nbconvert renders them.
+"""
+
+import argparse
+import base64
+from pathlib import Path
+from typing import Any
+
+from xaiwidgets.live.export import embed, runtime
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def execute(notebook: Any, folder: Path) -> None:
+    """Run every cell in place, with the widgets' final state saved."""
+    from nbclient import NotebookClient  # noqa: PLC0415  # an extra
+
+    NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}, store_widget_state=True
+    ).execute()
+
+
+def convert(notebook: Any, static: Path) -> str:
+    """The page. `static`: the folder with the built bundle and style sheet."""
+    from nbconvert import HTMLExporter  # noqa: PLC0415  # an extra
+
+    states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            model = states.get(data.get(WIDGET_VIEW, {}).get("model_id"))
+            if model is not None and model["state"].get("_kind"):
+                del data[WIDGET_VIEW]
+                data["text/html"] = embed(_traits(model), data.get("text/html", ""))
+    body, _resources = HTMLExporter().from_notebook_node(notebook)
+    assets = [(static / name).read_text(encoding="utf-8") for name in ("xaiwidgets.js", "xaiwidgets.css")]
+    return str(body).replace("</body>", runtime(*assets) + "\n</body>", 1)
+
+
+def _traits(model: dict[str, Any]) -> dict[str, Any]:
+    """A saved model's public traits, with its buffers back in their places."""
+    state = dict(model["state"])
+    for buffer in model.get("buffers", []):
+        state[buffer["path"][0]] = base64.b64decode(buffer["data"])
+    return {name: value for name, value in state.items() if name == "_kind" or not name.startswith("_")}
+
+
+def main() -> None:
+    """The command line."""
+    import nbformat  # noqa: PLC0415  # an extra
+
+    parser = argparse.ArgumentParser(description="Write a notebook as one HTML page whose widgets work offline.")
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--output", type=Path, help="default: beside the notebook")
+    parser.add_argument("--execute", action="store_true", help="run the notebook first; it is not changed on disk")
+    arguments = parser.parse_args()
+    notebook = nbformat.read(arguments.notebook, as_version=4)
+    if arguments.execute:
+        execute(notebook, arguments.notebook.parent)
+    output = arguments.output or arguments.notebook.with_suffix(".html")
+    output.write_text(convert(notebook, Path(__file__).parents[1] / "static"), encoding="utf-8")
+    print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    main()
