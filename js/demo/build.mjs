@@ -1,0 +1,14 @@
+// node demo/build.mjs, then serve the repository's root and open js/demo/index.html.
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+await build({
+  absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
+  entryPoints: ["demo/main.ts"],
+  outfile: "demo/out/demo.js",
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+});

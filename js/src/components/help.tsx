@@ -1,0 +1,58 @@
+// The keys, on demand, over the widget.
+
+import { useEffect, useRef } from "preact/hooks";
+import type { BaseStore } from "../lib/base-store";
+import type { Binding } from "../lib/keys";
+
+export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: readonly Binding[] }) {
+  const close = useRef<HTMLButtonElement>(null);
+  const open = store.helpOpen.value;
+  useEffect(() => {
+    if (open) close.current?.focus();
+  }, [open]);
+  if (!open) return null;
+  const rows = (list: readonly Binding[]) =>
+    list.map((binding) => (
+      <div key={binding.print} class="xw-help-row">
+        <dt>
+          {binding.print.split(" ").map((key) => (
+            <kbd key={key} class="xw-key">
+              {key}
+            </kbd>
+          ))}
+        </dt>
+        <dd>{binding.help}</dd>
+      </div>
+    ));
+  return (
+    <div class="xw-help" role="dialog" aria-label="keys">
+      <div class="xw-help-head">
+        <h3 class="xw-heading">Keys</h3>
+        <button
+          ref={close}
+          type="button"
+          class="xw-button"
+          onClick={() => {
+            store.helpOpen.value = false;
+          }}
+        >
+          Close <kbd class="xw-key">Esc</kbd>
+        </button>
+      </div>
+      <div class="xw-help-columns">
+        <section class="xw-help-list">
+          <h4 class="xw-help-scope">anywhere in the widget</h4>
+          <dl>{rows(bindings.filter((one) => !one.onMap))}</dl>
+        </section>
+        <section class="xw-help-list">
+          <h4 class="xw-help-scope">while the pictures have the focus</h4>
+          <dl>{rows(bindings.filter((one) => one.onMap))}</dl>
+        </section>
+      </div>
+      <p class="xw-help-note">
+        With the pointer: hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed
+        picture.
+      </p>
+    </div>
+  );
+}

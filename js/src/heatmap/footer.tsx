@@ -1,0 +1,40 @@
+// The last line: how good the numbers are, and what else can be done with them.
+
+import { ExportMenu } from "./export-menu";
+import type { HeatmapStore } from "./store";
+import { GapBadge, Trust } from "./trust";
+
+export function Footer({ store }: { store: HeatmapStore }) {
+  return (
+    <footer class="xw-footer">
+      <GapBadge store={store} />
+      <Trust store={store} />
+      <span class="xw-footer-tools">
+        <button
+          type="button"
+          class="xw-button"
+          title="table of the strongest units (t)"
+          aria-expanded={store.tableOpen.value}
+          onClick={() => {
+            store.tableOpen.value = !store.tableOpen.value;
+          }}
+        >
+          Table
+        </button>
+        <ExportMenu store={store} />
+        <button
+          type="button"
+          class="xw-button"
+          title="keys (?)"
+          aria-label="keys"
+          aria-expanded={store.helpOpen.value}
+          onClick={() => {
+            store.helpOpen.value = !store.helpOpen.value;
+          }}
+        >
+          ?
+        </button>
+      </span>
+    </footer>
+  );
+}

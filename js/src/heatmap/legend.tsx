@@ -1,0 +1,167 @@
+// The scale is part of the claim: numbers, words, how the values are spread, and how many are clipped.
+
+import { computed } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { SignalCanvas } from "../lib/canvas";
+import { formatCount, formatNumber, formatPercent } from "../lib/format";
+import { type Histogram, histogramOf, percentileOf } from "../lib/histogram";
+import { renderMap } from "../lib/render";
+import type { HeatmapStore } from "./store";
+
+const BINS = 121;
+const STRIP = 256;
+
+/** The colours from one end of the axis to the other, drawn by the same function as the map. */
+function drawStrip(store: HeatmapStore, histogram: Histogram) {
+  const values = new Float64Array(STRIP);
+  const step = (histogram.extent - histogram.low) / (STRIP - 1);
+  values.forEach((_, index) => {
+    values[index] = histogram.low + index * step;
+  });
+  const display = {
+    ...store.drawn.value,
+    view: "side" as const,
+    scale_mode: "fixed" as const,
+    range: store.range.value,
+  };
+  const { rgba } = renderMap(values, STRIP, 1, display, store.table.value, store.signed.value, {
+    polarity: store.polarity.value,
+  });
+  return { width: STRIP, height: 1, rgba };
+}
+
+function Bars({ histogram }: { histogram: Histogram }) {
+  let path = "M0 1";
+  histogram.counts.forEach((count, bin) => {
+    // square roots: a few strong pixels must stay visible beside thousands of weak ones
+    const height = Math.min(Math.sqrt(count / histogram.tallest), 1);
+    path += `L${bin} ${1 - height}H${bin + 1}`;
+  });
+  return (
+    <svg class="xw-histogram" viewBox={`0 0 ${BINS} 1`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={`${path}L${BINS} 1Z`} />
+    </svg>
+  );
+}
+
+function ClipHandle({ store, histogram, share }: { store: HeatmapStore; histogram: Histogram; share: number }) {
+  const { clip, scale_mode: mode } = store.display.value;
+  if (mode !== "own") return null;
+  const drag = (event: PointerEvent) => {
+    const handle = event.currentTarget as HTMLElement;
+    const box = handle.parentElement?.getBoundingClientRect();
+    const ranking = store.ranking.value;
+    if (!box || !ranking || !handle.hasPointerCapture(event.pointerId)) return;
+    const value = histogram.low + ((event.clientX - box.left) / box.width) * (histogram.extent - histogram.low);
+    store.show({ clip: percentileOf(ranking, Math.abs(value)) });
+  };
+  const nudge = (step: number) =>
+    store.show({ clip: Math.min(Math.max(Math.round((clip + step) * 10) / 10, 90), 100) });
+  return (
+    <div
+      class="xw-clip"
+      style={{ left: `${100 * share}%` }}
+      role="slider"
+      tabIndex={0}
+      title="drag: which value gets the full colour"
+      aria-label="clip percentile"
+      aria-valuemin={90}
+      aria-valuemax={100}
+      aria-valuenow={clip}
+      aria-valuetext={`${clip} percent, full colour at ${formatNumber(store.range.value)}`}
+      onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
+      onPointerMove={drag}
+      onKeyDown={(event) => {
+        if (event.key === "ArrowLeft" || event.key === "ArrowDown") nudge(-0.1);
+        else if (event.key === "ArrowRight" || event.key === "ArrowUp") nudge(0.1);
+        else if (event.key === "Home") nudge(-10);
+        else if (event.key === "End") nudge(10);
+      }}
+    />
+  );
+}
+
+function EndWords({ store }: { store: HeatmapStore }) {
+  const target = store.question.value.target_label;
+  if (!store.signed.value || store.display.value.sign === "absolute") {
+    return (
+      <div class="xw-legend-words">
+        <span>no influence</span>
+        <span>strong influence</span>
+      </div>
+    );
+  }
+  return (
+    <div class="xw-legend-words">
+      <span>
+        ◂ opposes <bdi>{target}</bdi>
+      </span>
+      <span>
+        supports <bdi>{target}</bdi> ▸
+      </span>
+    </div>
+  );
+}
+
+function ClippedNote({ store }: { store: HeatmapStore }) {
+  const ranking = store.ranking.value;
+  if (!ranking) return null;
+  const clipped = ranking.countAbove(store.range.value);
+  const what = { pixel: "pixels", block: "blocks", superpixel: "superpixels" }[store.units.value?.kind ?? "pixel"];
+  const unit = store.map.value?.info.unit;
+  const mode = { own: "", shared: "same scale for all inputs", fixed: "scale held fixed" }[
+    store.display.value.scale_mode
+  ];
+  return (
+    <p class="xw-legend-note">
+      {[
+        unit && `in ${unit}`,
+        `${formatPercent(clipped / Math.max(ranking.count, 1))} clipped (${formatCount(clipped)} ${what})`,
+        mode,
+      ]
+        .filter(Boolean)
+        .join(" · ")}
+    </p>
+  );
+}
+
+export function Legend({ store }: { store: HeatmapStore }) {
+  // The axis shows strengths where the map is drawn without sign.
+  const bothSides = useMemo(() => computed(() => store.signed.value && store.drawn.value.sign !== "absolute"), [store]);
+  const histogram = useMemo(
+    () => computed(() => (store.ranking.value ? histogramOf(store.ranking.value, bothSides.value, BINS) : null)),
+    [store, bothSides],
+  );
+  const strip = useMemo(() => () => (histogram.value ? drawStrip(store, histogram.value) : null), [store, histogram]);
+  const shown = histogram.value;
+  const range = store.range.value;
+  if (!shown || store.display.value.view === "mask") return null;
+  if (range === 0) {
+    return (
+      <p class="xw-legend-note">
+        Every value is zero: nothing to draw. Check the class, and that the model is in eval mode.
+      </p>
+    );
+  }
+  const place = (value: number) => Math.min(Math.max((value - shown.low) / (shown.extent - shown.low), 0), 1);
+  const ticks = bothSides.value ? [-range, 0, range] : [0, range];
+  return (
+    <div class="xw-legend">
+      <EndWords store={store} />
+      <div class="xw-legend-axis">
+        <Bars histogram={shown} />
+        <SignalCanvas class="xw-strip" draw={strip} />
+        <ClipHandle store={store} histogram={shown} share={place(range)} />
+      </div>
+      <div class="xw-ticks">
+        {ticks.map((value) => (
+          <span key={value} class="xw-tick" style={{ left: `${100 * place(value)}%` }}>
+            {bothSides.value && value > 0 ? "+" : ""}
+            {formatNumber(value)}
+          </span>
+        ))}
+      </div>
+      <ClippedNote store={store} />
+    </div>
+  );
+}

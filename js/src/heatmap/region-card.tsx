@@ -1,0 +1,98 @@
+// The chosen region: its sum, and what the model says when it is blurred.
+
+import { computed } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { formatScore, formatSeconds, formatSigned, formatSignedPercent } from "../lib/format";
+import type { ClassScore, WhatIf } from "../lib/traits";
+import { sumRegion } from "../lib/units";
+import { valueText } from "./reading";
+import type { HeatmapStore } from "./store";
+
+function Change({ before, after }: { before: ClassScore; after: ClassScore | undefined }) {
+  if (!after) return null;
+  const difference = after.score - before.score;
+  return (
+    <li class="xw-change">
+      <bdi class="xw-class-name">{before.name}</bdi>
+      <span class="xw-number">
+        {formatScore(before.score)} → {formatScore(after.score)}
+      </span>
+      <span class="xw-number xw-quiet">{Math.abs(difference) < 0.005 ? "±0" : formatSigned(difference)}</span>
+    </li>
+  );
+}
+
+function WhatIfResult({ result }: { result: WhatIf }) {
+  return (
+    <div class="xw-whatif">
+      <p class="xw-quiet">With the region blurred ({formatSeconds(result.seconds)}):</p>
+      <ul class="xw-changes">
+        {result.before.slice(0, 4).map((before) => (
+          <Change key={before.id} before={before} after={result.after.find((after) => after.id === before.id)} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+export function RegionCard({ store }: { store: HeatmapStore }) {
+  const summed = useMemo(
+    () =>
+      computed(() => {
+        const map = store.map.value;
+        const region = store.draft.value ?? store.region.value;
+        return map && region ? { region, ...sumRegion(map.values, map.width, region) } : null;
+      }),
+    [store],
+  );
+  const sum = summed.value;
+  if (!sum) return null;
+  const { region } = sum;
+  const whatIf = store.whatIf.value;
+  const answered = whatIf && JSON.stringify(whatIf.region) === JSON.stringify(region);
+  const offReason = store.offReason.value;
+  return (
+    <section class="xw-region" aria-label="chosen region">
+      <h3 class="xw-heading">
+        Region{" "}
+        <span class="xw-hint">
+          {region.x1 - region.x0} × {region.y1 - region.y0} px
+        </span>
+        <button
+          type="button"
+          class="xw-button xw-button-bare"
+          title="drop the region (Esc)"
+          onClick={() => store.chooseRegion(null)}
+        >
+          <span aria-hidden="true">×</span>
+          <span class="xw-visually-hidden">drop the region</span>
+        </button>
+      </h3>
+      <dl class="xw-sums">
+        <dt>sum</dt>
+        <dd>
+          <strong>{valueText(store, sum.sum)}</strong>
+          <span class="xw-quiet"> {formatSignedPercent(sum.share)} of Σ|a|</span>
+        </dd>
+        {store.signed.value && (
+          <>
+            <dt>for / against</dt>
+            <dd>
+              {formatSigned(sum.positive)} / {formatSigned(sum.negative)}
+            </dd>
+          </>
+        )}
+      </dl>
+      <button
+        type="button"
+        class="xw-button xw-button-block"
+        disabled={offReason !== "" || store.draft.value !== null || store.askingWhatIf.value}
+        title={offReason || "blur this region in the input and run the model once more (w)"}
+        onClick={() => store.askWhatIf()}
+      >
+        {store.askingWhatIf.value ? "asking…" : "Blur this region and ask again"}
+      </button>
+      {answered && <WhatIfResult result={whatIf} />}
+    </section>
+  );
+}

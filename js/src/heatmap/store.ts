@@ -1,0 +1,264 @@
+// The state of a heatmap: which map is drawn, in which units, and what the reader points at. Everything here is
+// recomputed by signals, so a control changes one value and the pictures follow.
+
+import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { BaseStore } from "../lib/base-store";
+import type { Model } from "../lib/host";
+import { type Lut, lutFor, type PaletteKind } from "../lib/palettes";
+import { Ranking } from "../lib/ranking";
+import { rangeOf } from "../lib/render";
+import {
+  type ClassScore,
+  DEFAULT_DISPLAY,
+  type Display,
+  type MapInfo,
+  type Point,
+  type Quality,
+  type Region,
+  type WhatIf,
+} from "../lib/traits";
+import { type DecodedMap, decodeMaps, decodeSegments } from "../lib/transport";
+import { blockUnits, pixelUnits, sumRegion, superpixelUnits, type Units, unitAt } from "../lib/units";
+import { decodePhoto, type Photo } from "./photo";
+import { Zoom } from "./zoom";
+
+export interface InputInfo {
+  label: string;
+}
+
+interface Segments {
+  labels: Uint16Array;
+  shape: [number, number];
+}
+
+/** An empty object stands for "none" in the cursor, region and what-if traits. */
+function present<T extends object>(value: Partial<T>): T | null {
+  return Object.keys(value).length > 0 ? (value as T) : null;
+}
+
+export class HeatmapStore extends BaseStore {
+  readonly classes: Signal<ClassScore[]>;
+  readonly inputs: Signal<InputInfo[]>;
+  readonly thumbnails: Signal<unknown>;
+  readonly quality: Signal<Quality>;
+  readonly sharedScale: Signal<number>;
+  readonly display: ReadonlySignal<Display>;
+  /** The display without what is done by style alone: opacity and wipe never redraw a canvas. */
+  readonly drawn: ReadonlySignal<Display>;
+
+  readonly maps: Signal<DecodedMap[]> = makeSignal([]);
+  readonly photo: Signal<Photo | null> = makeSignal(null);
+  readonly segments: Signal<Segments | null> = makeSignal(null);
+  /** Text of a picture that could not be decoded: shown, never swallowed. */
+  readonly decodeError = makeSignal("");
+
+  readonly map: ReadonlySignal<DecodedMap | null>;
+  readonly signed: ReadonlySignal<boolean>;
+  readonly units: ReadonlySignal<Units | null>;
+  readonly ranking: ReadonlySignal<Ranking | null>;
+  readonly range: ReadonlySignal<number>;
+  readonly paletteKind: ReadonlySignal<PaletteKind>;
+  readonly table: ReadonlySignal<Lut>;
+
+  /** Where the pointer is; the locked or keyboard cursor is the trait. */
+  readonly hover: Signal<Point | null> = makeSignal(null);
+  readonly cursor: ReadonlySignal<Point | null>;
+  readonly point: ReadonlySignal<Point | null>;
+  readonly region: ReadonlySignal<Region | null>;
+  /** A region being drawn, not yet chosen. */
+  readonly draft: Signal<Region | null> = makeSignal(null);
+  /** Where a keyboard region began. */
+  readonly anchor: Signal<Point | null> = makeSignal(null);
+  readonly whatIf: ReadonlySignal<WhatIf | null>;
+  readonly askingWhatIf = makeSignal(false);
+  readonly mapHidden = makeSignal(false);
+  readonly tableOpen = makeSignal(false);
+  readonly exportOpen = makeSignal(false);
+  readonly moreOpen = makeSignal(false);
+  readonly zoom = new Zoom();
+
+  constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
+    super(model, element, lifetime);
+    const { bridge } = this;
+    this.classes = bridge.trait<ClassScore[]>("classes", []);
+    this.inputs = bridge.trait<InputInfo[]>("inputs", []);
+    this.thumbnails = bridge.trait<unknown>("thumbnails", null);
+    this.quality = bridge.trait<Quality>("quality", {});
+    this.sharedScale = bridge.trait("shared_scale", 0);
+
+    const display = bridge.trait<Partial<Display>>("display", {});
+    this.display = computed(() => ({ ...DEFAULT_DISPLAY, ...display.value }));
+    let drawn: Display = DEFAULT_DISPLAY;
+    this.drawn = computed(() => {
+      const next = { ...this.display.value, opacity: 1, wipe: 0 };
+      if (Object.entries(next).some(([name, value]) => drawn[name as keyof Display] !== value)) drawn = next;
+      return drawn;
+    });
+    const cursor = bridge.trait<Partial<Point>>("cursor", {});
+    this.cursor = computed(() => present<Point>(cursor.value));
+    const region = bridge.trait<Partial<Region>>("region", {});
+    this.region = computed(() => present<Region>(region.value));
+    const whatIf = bridge.trait<Partial<WhatIf>>("whatif", {});
+    this.whatIf = computed(() => present<WhatIf>(whatIf.value));
+    this.point = computed(() => this.hover.value ?? this.cursor.value);
+
+    this.map = computed(() => {
+      const { reduction } = this.display.value;
+      return this.maps.value.find((map) => map.info.reduction === reduction) ?? this.maps.value[0] ?? null;
+    });
+    this.signed = computed(() => this.map.value?.info.signed ?? true);
+    const unitKind = computed(() => this.display.value.unit);
+    const block = computed(() => this.display.value.block);
+    this.units = computed(() => this.#makeUnits(this.map.value, unitKind.value, block.value));
+    this.ranking = computed(() => (this.units.value ? new Ranking(this.units.value.values) : null));
+    this.range = computed(() =>
+      this.ranking.value ? rangeOf(this.display.value, this.ranking.value, this.sharedRange) : 0,
+    );
+    const sign = computed(() => this.display.value.sign);
+    this.paletteKind = computed(() => (this.signed.value && sign.value !== "absolute" ? "diverging" : "sequential"));
+    this.table = computed(() => lutFor(this.palette.value, this.paletteKind.value, this.shade.value, this.lut.value));
+    this.#decodeOnChange();
+    this.#askForWhatIsMissing();
+  }
+
+  /** The shared range is measured in pixels: it means nothing for sums over units. */
+  get sharedRange(): number {
+    return this.display.value.unit === "pixel" ? this.sharedScale.value : 0;
+  }
+
+  show(patch: Partial<Display>): void {
+    const before = this.bridge.model.get("display") as Partial<Display> | undefined;
+    this.bridge.write("display", { ...DEFAULT_DISPLAY, ...before, ...patch });
+  }
+
+  lock(point: Point | null): void {
+    this.bridge.write("cursor", point ?? {});
+  }
+
+  chooseRegion(region: Region | null): void {
+    const map = this.map.value;
+    const chosen = region && map && region.x1 > region.x0 && region.y1 > region.y0 ? region : null;
+    batch(() => {
+      this.draft.value = null;
+      this.anchor.value = null;
+      this.bridge.write("region", chosen ?? {});
+      this.bridge.write(
+        "selection",
+        chosen && map ? { region: chosen, ...sumRegion(map.values, map.width, chosen) } : {},
+      );
+    });
+  }
+
+  /** Ask the model again with the chosen region blurred. */
+  askWhatIf(): void {
+    const region = this.region.value;
+    if (!region || !this.live || this.askingWhatIf.value) return;
+    this.askingWhatIf.value = true;
+    this.bridge.saveNow();
+    this.bridge.send({ type: "whatif", region });
+  }
+
+  explain(id: number): void {
+    const foil = this.params.value.foil === id ? null : this.params.value.foil;
+    this.change({ target: id, foil });
+  }
+
+  /** Contrast with a class; the same class again drops the contrast. */
+  contrast(id: number): void {
+    if (id === this.targetId) return;
+    this.change({ foil: this.params.value.foil === id ? null : id });
+  }
+
+  /** The class explained; where none was chosen, the model's first. */
+  get targetId(): number | null {
+    return this.params.value.target ?? this.classes.value[0]?.id ?? null;
+  }
+
+  unitOf(point: Point): number {
+    return this.units.value ? unitAt(this.units.value, point.x, point.y) : 0;
+  }
+
+  #makeUnits(map: DecodedMap | null, kind: Display["unit"], block: number): Units | null {
+    if (!map) return null;
+    const { values, width, height } = map;
+    if (kind === "block") return blockUnits(values, width, height, block);
+    const segments = this.segments.value;
+    if (kind === "superpixel" && segments && segments.shape[0] === height && segments.shape[1] === width) {
+      return superpixelUnits(values, width, height, segments.labels);
+    }
+    return pixelUnits(values, width, height);
+  }
+
+  #decodeOnChange(): void {
+    const { bridge, lifetime } = this;
+    const infos = bridge.trait<MapInfo[]>("maps", []);
+    const mapData = bridge.trait<unknown>("map_data", null);
+    const image = bridge.trait<unknown>("image", null);
+    const imageSize = bridge.trait<[number, number]>("image_size", [0, 0]);
+    const segments = bridge.trait<unknown>("segments", null);
+    const segmentsShape = bridge.trait<[number, number]>("segments_shape", [0, 0]);
+    const painted = () => this.#acknowledge();
+
+    this.#follow(() => decodeMaps(infos.value, mapData.value), this.maps, painted);
+    this.#follow(() => decodePhoto(image.value, imageSize.value), this.photo);
+    this.#follow(() => {
+      const shape = segmentsShape.value;
+      return decodeSegments(segments.value).then((labels) => (labels ? { labels, shape } : null));
+    }, this.segments);
+    const stop = effect(() => {
+      this.whatIf.value;
+      this.askingWhatIf.value = false;
+    });
+    lifetime.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Decode whenever a trait changes; only the newest result counts, and the last good one stays on an error. */
+  #follow<T>(decode: () => Promise<T>, target: Signal<T>, done?: () => void): void {
+    let newest = 0;
+    const stop = effect(() => {
+      const mine = ++newest;
+      decode()
+        .then((value) => {
+          if (mine !== newest || this.lifetime.aborted) return;
+          target.value = value;
+          this.decodeError.value = "";
+          done?.();
+        })
+        .catch((error: unknown) => {
+          if (mine === newest) this.decodeError.value = error instanceof Error ? error.message : String(error);
+        });
+    });
+    this.lifetime.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Tell the kernel that a picture is on screen, so that it can send the next one. */
+  #acknowledge(): void {
+    requestAnimationFrame(() => {
+      if (!this.lifetime.aborted && this.kernel.state.value !== "saved") {
+        this.bridge.send({ type: "ack", seq: this.seq.peek() });
+      }
+    });
+  }
+
+  #askForWhatIsMissing(): void {
+    const missingSegments = computed(
+      () => this.display.value.unit === "superpixel" && this.maps.value.length > 0 && !this.segments.value && this.live,
+    );
+    const missingReduction = computed(() => {
+      const { reduction } = this.display.value;
+      const maps = this.maps.value;
+      const missing = maps.length > 0 && !maps.some((map) => map.info.reduction === reduction);
+      return missing && this.live ? reduction : "";
+    });
+    // Effects over computed signals: each gap is asked for once, not at every new picture.
+    const stops = [
+      effect(() => {
+        if (missingSegments.value) this.bridge.send({ type: "segments" });
+      }),
+      effect(() => {
+        if (missingReduction.value) this.bridge.send({ type: "reduction", key: missingReduction.value });
+      }),
+    ];
+    for (const stop of stops) this.lifetime.addEventListener("abort", stop, { once: true });
+  }
+}

@@ -1,0 +1,49 @@
+// Which of several inputs is explained; their small pictures come as one strip.
+
+import { useEffect, useState } from "preact/hooks";
+import { bytesOf } from "../lib/transport";
+import type { HeatmapStore } from "./store";
+
+function useObjectUrl(data: unknown): string {
+  const [url, setUrl] = useState("");
+  useEffect(() => {
+    const bytes = bytesOf(data);
+    if (bytes.byteLength === 0) return;
+    const made = URL.createObjectURL(new Blob([bytes]));
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [data]);
+  return url;
+}
+
+export function Thumbnails({ store }: { store: HeatmapStore }) {
+  const inputs = store.inputs.value;
+  const strip = useObjectUrl(store.thumbnails.value);
+  if (inputs.length < 2) return null;
+  const offReason = store.offReason.value;
+  return (
+    <div class="xw-thumbnails" role="group" aria-label="inputs">
+      {inputs.map((input, index) => (
+        <button
+          key={index}
+          type="button"
+          class="xw-thumbnail"
+          aria-pressed={index === store.params.value.input}
+          disabled={offReason !== ""}
+          title={offReason || input.label}
+          onClick={() => store.change({ input: index })}
+        >
+          <span
+            class="xw-thumbnail-picture"
+            style={{
+              backgroundImage: strip ? `url(${strip})` : "none",
+              backgroundSize: `${100 * inputs.length}% 100%`,
+              backgroundPositionX: `${(100 * index) / (inputs.length - 1)}%`,
+            }}
+          />
+          <bdi class="xw-thumbnail-label">{input.label || `input ${index + 1}`}</bdi>
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,67 @@
+// How far the numbers can be trusted: the gap of completeness as a badge, and in words behind a disclosure.
+
+import { formatCount, formatNumber, formatPercent, formatSeconds } from "../lib/format";
+import type { Quality } from "../lib/traits";
+import type { HeatmapStore } from "./store";
+
+/** Below this the attributions add up to the change of the output well enough to read shares from them. */
+const GOOD_GAP = 0.05;
+
+export function GapBadge({ store }: { store: HeatmapStore }) {
+  const { gap } = store.quality.value;
+  if (gap === undefined || gap === null) return null;
+  const good = gap <= GOOD_GAP;
+  return (
+    <span
+      class={good ? "xw-badge xw-badge-good" : "xw-badge xw-badge-warn"}
+      title="completeness: by how much the sum of the attributions misses the change of the output, as a share of it"
+    >
+      <span aria-hidden="true">{good ? "✓" : "!"}</span> gap {formatPercent(gap)}
+    </span>
+  );
+}
+
+function gapSentence({ gap, delta, difference }: Quality): string {
+  if (gap === undefined || gap === null || difference === undefined || difference === null) {
+    return "This method does not promise that its values add up to the change of the output, so there is no gap to show.";
+  }
+  const how = gap <= GOOD_GAP ? "close enough to read shares from" : "too far to read shares from: take more steps";
+  return `The output changes by ${formatNumber(difference)} from the baseline to the input; the attributions miss that by ${formatNumber(Math.abs(delta ?? 0))} (${formatPercent(gap)}), ${how}.`;
+}
+
+function costSentence({ evaluations, steps, seconds }: Quality): string {
+  const parts: string[] = [];
+  if (steps) parts.push(`${formatCount(steps)} steps`);
+  if (evaluations?.forward) parts.push(`${formatCount(evaluations.forward)} forward passes`);
+  if (evaluations?.gradient) parts.push(`${formatCount(evaluations.gradient)} gradients`);
+  if (seconds) parts.push(formatSeconds(seconds));
+  return parts.length > 0 ? `It took ${parts.join(", ")}.` : "";
+}
+
+export function Trust({ store }: { store: HeatmapStore }) {
+  const quality = store.quality.value;
+  const error = quality.error;
+  return (
+    <details class="xw-trust">
+      <summary>Trust</summary>
+      <div class="xw-trust-text">
+        <p>{gapSentence(quality)}</p>
+        {typeof error === "number" && (
+          <p>Estimated error of a value, from the last refinement or from repeated draws: {formatNumber(error)}.</p>
+        )}
+        <p>{costSentence(quality)}</p>
+        <p class="xw-quiet">
+          A picture that looks right may still not describe the model. Deletion curves and randomised controls come with{" "}
+          <code class="xw-code">xw.evaluate</code>.
+        </p>
+      </div>
+    </details>
+  );
+}
+
+/** The chip's words once a result is there. */
+export function costSummary({ steps, seconds }: Quality): string {
+  return [steps ? `${formatCount(steps)} steps` : "", seconds ? formatSeconds(seconds) : ""]
+    .filter(Boolean)
+    .join(" · ");
+}

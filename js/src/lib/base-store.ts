@@ -1,0 +1,170 @@
+// What every widget knows: status, question, settings, and how they go to the kernel. Views read signals from here
+// and call its actions; nothing below this file talks to the model.
+
+import { batch, computed, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { type Announcer, makeAnnouncer } from "./announcer";
+import { Bridge } from "./bridge";
+import type { Model } from "./host";
+import { listen } from "./host";
+import { type KernelProbe, probeKernel } from "./liveness";
+import { CommitScheduler } from "./scheduler";
+import { type Shade, watchShade } from "./theme";
+import type {
+  Baseline,
+  Failure,
+  Method,
+  Notice,
+  Parameter,
+  ParameterValue,
+  Params,
+  Polarity,
+  Progress,
+  Question,
+  Status,
+  Theme,
+} from "./traits";
+
+const NO_PARAMS: Params = { input: 0, target: null, foil: null, method: "", baseline: "", parameters: {} };
+const NO_QUESTION: Question = {
+  target_label: "",
+  foil_label: null,
+  baseline_title: null,
+  method_title: "",
+  score: null,
+};
+const NO_PROGRESS: Progress = { done: 0, total: null, unit: "", eta_s: null, phase: "" };
+
+export class BaseStore {
+  readonly bridge: Bridge;
+  readonly kernel: KernelProbe;
+  readonly announcer: Announcer;
+  readonly shade: ReadonlySignal<Shade>;
+
+  readonly status: Signal<Status>;
+  readonly progress: Signal<Progress>;
+  readonly question: Signal<Question>;
+  readonly methods: Signal<Method[]>;
+  readonly baselines: Signal<Baseline[]>;
+  readonly failure: Signal<Failure>;
+  readonly notices: Signal<Notice[]>;
+  readonly caption: Signal<string>;
+  readonly provenance: Signal<Record<string, unknown>>;
+  readonly palette: Signal<string>;
+  readonly polarity: Signal<Polarity>;
+  readonly lut: Signal<unknown>;
+  readonly theme: Signal<Theme>;
+  readonly requestId: Signal<number>;
+  readonly resultId: Signal<number>;
+  readonly seq: Signal<number>;
+
+  /** The settings as the controls show them; the trait follows when they are committed. */
+  readonly params: Signal<Params>;
+  readonly helpOpen = makeSignal(false);
+  /** Prefix of element ids: several views of one widget may share a page. */
+  readonly uid = `xw-${Math.random().toString(36).slice(2, 9)}`;
+
+  readonly running: ReadonlySignal<boolean>;
+  /** Asked, but the kernel has not begun: it is busy with a cell. */
+  readonly unanswered: ReadonlySignal<boolean>;
+  readonly method: ReadonlySignal<Method | undefined>;
+  readonly hasBaseline: ReadonlySignal<boolean>;
+  /** Why kernel-side controls are off; empty where they work. */
+  readonly offReason: ReadonlySignal<string>;
+
+  readonly #commits: CommitScheduler<Params>;
+
+  constructor(
+    readonly model: Model,
+    readonly element: HTMLElement,
+    readonly lifetime: AbortSignal,
+  ) {
+    const bridge = new Bridge(model, lifetime);
+    this.bridge = bridge;
+    this.announcer = makeAnnouncer(lifetime);
+    this.status = bridge.trait<Status>("status", "empty");
+    this.progress = bridge.trait("progress", NO_PROGRESS);
+    this.question = bridge.trait("question", NO_QUESTION);
+    this.methods = bridge.trait<Method[]>("methods", []);
+    this.baselines = bridge.trait<Baseline[]>("baselines", []);
+    this.failure = bridge.trait<Failure>("error", {});
+    this.notices = bridge.trait<Notice[]>("notices", []);
+    this.caption = bridge.trait("caption", "");
+    this.provenance = bridge.trait<Record<string, unknown>>("provenance", {});
+    this.palette = bridge.trait("palette", "default");
+    this.polarity = bridge.trait<Polarity>("polarity", "warm");
+    this.lut = bridge.trait<unknown>("lut", null);
+    this.theme = bridge.trait<Theme>("theme", "auto");
+    this.requestId = bridge.trait("request_id", 0);
+    this.resultId = bridge.trait("result_id", 0);
+    this.seq = bridge.trait("seq", 0);
+    this.kernel = probeKernel(bridge);
+
+    const probed = watchShade(element, lifetime);
+    this.shade = computed(() => (this.theme.value === "auto" ? probed.value : this.theme.value));
+
+    const committed = () => ({ ...NO_PARAMS, ...((model.get("params") as Partial<Params> | undefined) ?? {}) });
+    this.params = makeSignal(committed());
+    this.#commits = new CommitScheduler<Params>((params) => this.#commit(params), lifetime);
+    listen(
+      model,
+      "change:params",
+      () => {
+        // An echo of an older setting must not pull a slider back under the reader's hand.
+        if (!this.#commits.waiting) this.params.value = committed();
+      },
+      lifetime,
+    );
+
+    this.running = computed(() => ["queued", "running", "partial"].includes(this.status.value));
+    this.unanswered = computed(
+      () => !this.running.value && this.status.value !== "error" && this.requestId.value > this.resultId.value,
+    );
+    this.method = computed(() => this.methods.value.find((one) => one.name === this.params.value.method));
+    this.hasBaseline = computed(
+      () =>
+        this.baselines.value.length > 0 &&
+        (this.method.value?.parameters.some((one) => one.kind === "baseline" || one.name === "baseline") ?? false),
+    );
+    this.offReason = computed(() => {
+      if (this.kernel.state.value !== "saved") return "";
+      return "This is a saved result: no running kernel answers, so nothing new can be computed.";
+    });
+  }
+
+  get live(): boolean {
+    return this.offReason.value === "";
+  }
+
+  /** Change settings; `settled` is false while a slider is being dragged. */
+  change(patch: Partial<Params>, settled = true): void {
+    if (!this.live) return;
+    this.params.value = { ...this.params.value, ...patch };
+    if (settled) this.#commits.settle(this.params.value);
+    else this.#commits.preview(this.params.value);
+  }
+
+  setParameter(name: string, value: ParameterValue, settled = true): void {
+    this.change({ parameters: { ...this.params.value.parameters, [name]: value } }, settled);
+  }
+
+  parameterValue(parameter: Parameter): ParameterValue {
+    return this.params.value.parameters[parameter.name] ?? parameter.default;
+  }
+
+  run(): void {
+    if (this.live) this.bridge.send({ type: "run" });
+  }
+
+  cancel(): void {
+    if (this.live && this.running.value) this.bridge.send({ type: "cancel" });
+  }
+
+  #commit(params: Params): void {
+    const request = Number(this.model.get("request_id") ?? 0) + 1;
+    batch(() => {
+      this.model.set("params", params);
+      this.model.set("request_id", request);
+    });
+    this.bridge.saveNow();
+  }
+}

@@ -1,0 +1,54 @@
+// Traits as signals. Components read signals and never see the model; writes are gathered so that dragging a
+// slider saves ten times a second, not sixty.
+
+import { signal as makeSignal, type Signal } from "@preact/signals";
+import { listen, type Model } from "./host";
+
+const SAVE_EVERY_MS = 100;
+
+export class Bridge {
+  readonly #signals = new Map<string, Signal<unknown>>();
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly model: Model,
+    readonly lifetime: AbortSignal,
+  ) {
+    // What is still waiting is saved when the view goes; nothing waits, nothing is sent.
+    lifetime.addEventListener("abort", () => this.#saveTimer !== undefined && this.saveNow(), { once: true });
+  }
+
+  /** The signal of a trait. `fallback` stands in while the trait is absent (an older kernel side). */
+  trait<T>(name: string, fallback: T): Signal<T> {
+    const known = this.#signals.get(name);
+    if (known) return known as Signal<T>;
+    const read = () => (this.model.get(name) ?? fallback) as T;
+    const made = makeSignal<T>(read());
+    this.#signals.set(name, made as Signal<unknown>);
+    listen(
+      this.model,
+      `change:${name}`,
+      () => {
+        made.value = read();
+      },
+      this.lifetime,
+    );
+    return made;
+  }
+
+  /** Set a trait now for every view of this page, and save it to the kernel soon. */
+  write(name: string, value: unknown): void {
+    this.model.set(name, value);
+    this.#saveTimer ??= setTimeout(() => this.saveNow(), SAVE_EVERY_MS);
+  }
+
+  saveNow(): void {
+    if (this.#saveTimer !== undefined) clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    this.model.save_changes();
+  }
+
+  send(content: Record<string, unknown>): void {
+    this.model.send(content);
+  }
+}

@@ -1,0 +1,85 @@
+// Keys work while the focus is inside the widget. The same table dispatches them and fills the help.
+
+import type { BaseStore } from "./base-store";
+
+export interface Binding {
+  /** As made by keyName. */
+  keys: string[];
+  /** How the keys are printed in the help. */
+  print: string;
+  help: string;
+  /** Only while the pictures have the focus. */
+  onMap?: boolean;
+  /** Returns false where the key does nothing now, so that the host may use it. */
+  run(key: string): boolean | undefined;
+}
+
+/** "Shift+ArrowUp", "Digit1", "?": letters and signs as typed, digits by their place on the keyboard. */
+export function keyName(event: KeyboardEvent): string {
+  if (/^Digit\d$/.test(event.code)) return (event.shiftKey ? "Shift+" : "") + event.code;
+  const named = event.key === " " ? "Space" : event.key;
+  return named.length > 1 && event.shiftKey ? `Shift+${named}` : named;
+}
+
+type NativeUse = "none" | "text" | "select" | "range" | "button";
+
+function nativeUse(target: Element): NativeUse {
+  if (target instanceof HTMLInputElement) {
+    if (target.type === "range" || target.type === "radio") return "range";
+    return target.type === "checkbox" ? "button" : "text";
+  }
+  if (target instanceof HTMLTextAreaElement) return "text";
+  if (target instanceof HTMLSelectElement) return "select";
+  if (target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement || target.tagName === "SUMMARY")
+    return "button";
+  return target.getAttribute("role") === "slider" ? "range" : "none";
+}
+
+/** Whether the focused control needs the key itself. */
+function takenByControl(use: NativeUse, key: string): boolean {
+  if (key === "Escape") return false;
+  if (use === "text" || use === "select") return true;
+  if (use === "range") return /Arrow|Home|End|Page|Space/.test(key);
+  return use === "button" && /^(Shift\+)?(Enter|Space)$/.test(key);
+}
+
+export function handleKey(event: KeyboardEvent, bindings: readonly Binding[]): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab") return;
+  const target = event.composedPath()[0];
+  if (!(target instanceof Element)) return;
+  const key = keyName(event);
+  if (takenByControl(nativeUse(target), key)) {
+    // The notebook must not act on it as well.
+    event.stopPropagation();
+    return;
+  }
+  const onMap = target.closest("[data-xw-map]") !== null;
+  const binding = bindings.find((one) => one.keys.includes(key) && (onMap || !one.onMap));
+  if (!binding || binding.run(key) === false) return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** The keys of every widget. */
+export function baseBindings(store: BaseStore): Binding[] {
+  return [
+    {
+      keys: ["?"],
+      print: "?",
+      help: "show or hide this help",
+      run: () => {
+        store.helpOpen.value = !store.helpOpen.value;
+        return true;
+      },
+    },
+    {
+      keys: ["Enter"],
+      print: "⏎",
+      help: "run with the current settings",
+      run: () => {
+        store.run();
+        return true;
+      },
+    },
+  ];
+}

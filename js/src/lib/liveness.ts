@@ -1,0 +1,45 @@
+// Is a kernel there? A hello that stays unanswered for two seconds means: this is a saved result. Any later sign of
+// life (a message, a change of status or of the picture number) makes the widget live again.
+
+import { signal as makeSignal, type ReadonlySignal } from "@preact/signals";
+import type { Bridge } from "./bridge";
+import { listen } from "./host";
+
+export const ANSWER_WITHIN_MS = 2000;
+
+export type Liveness = "asking" | "live" | "saved";
+
+export interface KernelProbe {
+  state: ReadonlySignal<Liveness>;
+  ask(): void;
+}
+
+export function probeKernel(bridge: Bridge): KernelProbe {
+  const { model, lifetime } = bridge;
+  const isStatic = (model as { isStatic?: boolean }).isStatic === true;
+  const state = makeSignal<Liveness>(isStatic ? "saved" : "asking");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let count = 0;
+
+  const heard = () => {
+    clearTimeout(timer);
+    state.value = "live";
+  };
+  const ask = () => {
+    if (isStatic) return;
+    clearTimeout(timer);
+    if (state.value === "saved") state.value = "asking";
+    timer = setTimeout(() => {
+      state.value = "saved";
+    }, ANSWER_WITHIN_MS);
+    count += 1;
+    bridge.send({ type: "hello", id: count });
+  };
+
+  if (!isStatic) {
+    for (const event of ["msg:custom", "change:status", "change:seq"]) listen(model, event, heard, lifetime);
+    lifetime.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    ask();
+  }
+  return { state, ask };
+}

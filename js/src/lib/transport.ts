@@ -1,0 +1,64 @@
+// Numbers from the kernel: one (usually deflated) buffer with all maps of an input in C order.
+
+import type { MapInfo } from "./traits";
+
+export interface DecodedMap {
+  info: MapInfo;
+  height: number;
+  width: number;
+  values: Float32Array;
+}
+
+/** The bytes a view really covers: hosts may hand out slices of a larger buffer. */
+export function bytesOf(view: unknown): Uint8Array<ArrayBuffer> {
+  if (view instanceof ArrayBuffer) return new Uint8Array(view);
+  if (!ArrayBuffer.isView(view)) return new Uint8Array(0);
+  return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
+}
+
+export async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function floatOfHalf(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function decodeOne(info: MapInfo, buffer: Uint8Array): DecodedMap {
+  const [height, width] = info.shape;
+  const count = height * width;
+  const scale = Math.fround(info.scale); // a float32 product, as on the Python side
+  const bytesEach = { int8: 1, float16: 2, float32: 4 }[info.dtype];
+  if (info.offset + count * bytesEach > buffer.byteLength) {
+    throw new Error(`map ${info.key}: ${height}×${width} ${info.dtype} does not fit into ${buffer.byteLength} bytes`);
+  }
+  const view = new DataView(buffer.buffer, buffer.byteOffset + info.offset, count * bytesEach);
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    if (info.dtype === "int8") values[i] = view.getInt8(i) * scale;
+    else if (info.dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * scale;
+    else values[i] = view.getFloat32(4 * i, true) * scale;
+  }
+  return { info, height, width, values };
+}
+
+export async function decodeMaps(infos: readonly MapInfo[], data: unknown): Promise<DecodedMap[]> {
+  const raw = bytesOf(data);
+  if (infos.length === 0 || raw.byteLength === 0) return [];
+  const buffer = infos.some((info) => info.enc === "zlib") ? await inflate(raw) : raw;
+  return infos.map((info) => decodeOne(info, buffer));
+}
+
+export async function decodeSegments(data: unknown): Promise<Uint16Array | null> {
+  const raw = bytesOf(data);
+  if (raw.byteLength === 0) return null;
+  const buffer = await inflate(raw);
+  // Copied: a Uint16Array needs an even offset.
+  return new Uint16Array(buffer.slice().buffer);
+}

@@ -1,0 +1,101 @@
+// HeatmapOverlay: one question about one picture, with the numbers behind the colours.
+
+import { render } from "preact";
+import { useMemo } from "preact/hooks";
+import { ClassBars } from "../components/class-bars";
+import { HelpPanel } from "../components/help";
+import { ErrorPanel, Notices } from "../components/messages";
+import { Parameters } from "../components/parameters";
+import { QuestionLine } from "../components/question";
+import { ProgressLine, StatusChip } from "../components/status";
+import { MainControls, MoreControls } from "../heatmap/controls";
+import { Footer } from "../heatmap/footer";
+import { heatmapBindings } from "../heatmap/keys";
+import { Legend } from "../heatmap/legend";
+import { Pictures } from "../heatmap/pictures";
+import { questionText } from "../heatmap/question-text";
+import { Readout } from "../heatmap/readout";
+import { RegionCard } from "../heatmap/region-card";
+import { HeatmapStore } from "../heatmap/store";
+import { UnitTable } from "../heatmap/table";
+import { Thumbnails } from "../heatmap/thumbnails";
+import { costSummary } from "../heatmap/trust";
+import type { Model } from "../lib/host";
+import { handleKey } from "../lib/keys";
+
+function Heatmap({ store }: { store: HeatmapStore }) {
+  const bindings = useMemo(() => heatmapBindings(store), [store]);
+  return (
+    <div
+      class="xw-widget"
+      data-theme={store.shade.value}
+      data-status={store.status.value}
+      data-lm-suppress-shortcuts="true"
+      role="group"
+      aria-label={questionText(store)}
+      aria-describedby={`${store.uid}-caption`}
+      onKeyDown={(event) => handleKey(event, bindings)}
+    >
+      <header class="xw-header">
+        <QuestionLine
+          store={store}
+          classes={store.classes.value}
+          targetId={store.targetId}
+          onTarget={(id) => store.explain(id)}
+          onFoil={(foil) => store.change({ foil })}
+        />
+        <StatusChip store={store} summary={costSummary(store.quality.value)} />
+      </header>
+      <ProgressLine store={store} />
+      <ErrorPanel store={store} />
+      <Notices store={store} />
+      <Thumbnails store={store} />
+      <div class="xw-body">
+        <div class="xw-main">
+          <Pictures store={store} />
+          <Readout store={store} />
+          <Legend store={store} />
+        </div>
+        <aside class="xw-side">
+          <ClassBars
+            classes={store.classes.value}
+            targetId={store.targetId}
+            foilId={store.params.value.foil}
+            offReason={store.offReason.value}
+            onExplain={(id) => store.explain(id)}
+            onContrast={(id) => store.contrast(id)}
+          />
+          <Parameters store={store} />
+          <RegionCard store={store} />
+        </aside>
+      </div>
+      <MainControls store={store} />
+      <MoreControls store={store} />
+      <UnitTable store={store} />
+      <Footer store={store} />
+      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
+        {store.caption.value}
+      </p>
+      <output class="xw-visually-hidden" aria-live="polite">
+        {store.announcer.text.value}
+      </output>
+      <HelpPanel store={store} bindings={bindings} />
+    </div>
+  );
+}
+
+export function mountHeatmap(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
+  const root = document.createElement("div");
+  root.className = "xw-root";
+  el.append(root);
+  const store = new HeatmapStore(model, root, lifetime);
+  render(<Heatmap store={store} />, root);
+  lifetime.addEventListener(
+    "abort",
+    () => {
+      render(null, root);
+      root.remove();
+    },
+    { once: true },
+  );
+}
