@@ -54,7 +54,7 @@ def train(
     for _ in range(epochs):
         for rows in batches(len(images), 32, generator):
             optimizer.zero_grad()
-            torch.autograd.backward(nn.functional.cross_entropy(model(images[rows]), labels[rows]))
+            nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
             optimizer.step()
             schedule.step()
         checkpoints.append({name: value.detach().clone() for name, value in model.state_dict().items()})

@@ -24,6 +24,8 @@ State = Literal["idle", "running", "done", "cancelled", "error"]
 
 PUBLISH_EVERY = 0.08
 """Seconds between two partial results when the page keeps up."""
+IDLE = 5.0
+"""Seconds after which a thread without work ends."""
 ACKNOWLEDGE_WITHIN = 0.25
 """Seconds to wait for the page before a partial result is sent all the same."""
 
@@ -131,8 +133,9 @@ class LatestJob(Generic[Result]):
     def _loop(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._pending is not None or self._closed)
+                self._condition.wait_for(lambda: self._pending is not None or self._closed, IDLE)
                 if self._pending is None:
+                    self._thread = None  # the next submit starts another
                     return
                 (work, token), self._pending = self._pending, None
                 self._running = token

@@ -13,6 +13,8 @@ from typing import Any
 
 from xaiwidgets.live.export import embed, runtime
 
+FORMULAS = "https://cdnjs.cloudflare.com/ajax/libs/mathjax/2.7.7/latest.js?config=TeX-AMS_CHTML-full,Safe"
+"""Only pages with formulas ask the network for MathJax (nbconvert's own address); without it they show their source."""
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -30,6 +32,7 @@ def convert(notebook: Any, static: Path) -> str:
     """The page. `static`: the folder with the built bundle and style sheet."""
     from nbconvert import HTMLExporter  # noqa: PLC0415  # an extra
 
+    # ours go into the page one by one; what is left is for Jupyter's own widget manager
     states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -38,9 +41,16 @@ def convert(notebook: Any, static: Path) -> str:
             if model is not None and model["state"].get("_kind"):
                 del data[WIDGET_VIEW]
                 data["text/html"] = embed(_traits(model), data.get("text/html", ""))
-    body, _resources = HTMLExporter().from_notebook_node(notebook)
+    if all("_kind" in model["state"] or model["model_module"] == "@jupyter-widgets/base" for model in states.values()):
+        notebook.metadata.pop("widgets", None)
+    exporter = HTMLExporter(require_js_url="", mathjax_url=FORMULAS if _has_formulas(notebook) else "")
+    body, _resources = exporter.from_notebook_node(notebook)
     assets = [(static / name).read_text(encoding="utf-8") for name in ("xaiwidgets.js", "xaiwidgets.css")]
     return str(body).replace("</body>", runtime(*assets) + "\n</body>", 1)
+
+
+def _has_formulas(notebook: Any) -> bool:
+    return any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells)
 
 
 def _traits(model: dict[str, Any]) -> dict[str, Any]:

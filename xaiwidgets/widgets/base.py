@@ -7,6 +7,7 @@ Everything needed to show a result again is a trait, so a reopened notebook show
 import html
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 STATUSES = ("empty", "queued", "running", "partial", "ready", "stale", "cancelled", "error")
 WAIT_FOR_PICTURE = 1.5
 """Seconds that showing a widget may wait for its result, so that the static picture beside it holds one."""
+ANSWER_WITHIN = 2.0
+"""Seconds in which a page answers the question whether it still shows the widget."""
 PRIVATE = {"layout", "tabbable", "tooltip", "keys", "comm"}
 
 
@@ -71,6 +74,8 @@ class ExplainWidget(anywidget.AnyWidget):
             traits |= {"_esm": asset("xaiwidgets.js"), "_css": asset("xaiwidgets.css")}
         self._sync_lock = threading.RLock()
         self._results: dict[str, Any] = {}
+        self._closed = False
+        self._heard_at = 0.0
         self._job: LatestJob[Any] = LatestJob(self._published, self._changed)
         super().__init__(**traits)
         self.on_msg(self._received)
@@ -134,7 +139,7 @@ class ExplainWidget(anywidget.AnyWidget):
         """The script-free picture as an object to display: for papers, and for notebooks under version control."""
         from IPython import display  # noqa: PLC0415  # only in a notebook
 
-        return display.HTML(self._figure())  # type: ignore[no-untyped-call]  # IPython has no types here
+        return display.HTML(self._figure())
 
     def static_state(self) -> dict[str, Any]:
         """The traits a page needs to show this widget without a kernel."""
@@ -148,9 +153,20 @@ class ExplainWidget(anywidget.AnyWidget):
     def close(self) -> None:
         """Stop the work, let go of the model and the results, and remove the widget from the page."""
         if hasattr(self, "_job"):
+            self._closed = True
             self._job.close()
             self._results.clear()
         super().close()
+
+    def _fall_asleep(self) -> None:
+        """Leave nothing behind in the page: the cell that showed this widget was deleted or run again.
+
+        Work stops and the comm is closed; without a variable that holds the widget, it and its model are freed.
+        Showing it again wakes it with its last picture.
+        """
+        self._job.cancel()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides its method on a closed widget
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +180,8 @@ class ExplainWidget(anywidget.AnyWidget):
         return f"{type(self).__name__}()"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if not self._closed:
+            self.open()
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         if data is None:
@@ -215,12 +233,30 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def _received(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         handlers: dict[str, Callable[[dict[str, Any]], object]] = {
-            "hello": lambda message: self.send({"type": "hello", "id": message.get("id")}),
+            "hello": self._greet,
+            "bye": lambda _message: self._roll_call(),
             "ack": lambda _message: self._job.acknowledge(),
             "run": lambda _message: self.run(),
             "cancel": lambda _message: self.cancel(),
         }
         handlers.get(str(content.get("type")), self._message)(content)
+
+    def _greet(self, message: dict[str, Any]) -> None:
+        self._heard_at = time.monotonic()
+        self.send({"type": "hello", "id": message.get("id")})
+
+    def _roll_call(self) -> None:
+        """A view is gone for good. Ask whether there are others, and fall asleep if none answers."""
+        asked_at = time.monotonic()
+        self.send({"type": "rollcall"})
+
+        def conclude() -> None:
+            if self._heard_at < asked_at and not self._closed:
+                self._fall_asleep()
+
+        timer = threading.Timer(ANSWER_WITHIN, conclude)
+        timer.daemon = True
+        timer.start()
 
     def _handle_msg(self, message: Any) -> None:
         # Worker and comm threads both write traits; ipywidgets keeps its own bookkeeping without a lock.

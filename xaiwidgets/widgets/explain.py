@@ -8,6 +8,7 @@ from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.registry import Method, find_method
+from xaiwidgets.engine.target import Contrast
 from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations, menu
 from xaiwidgets.widgets.heatmap import HeatmapOverlay
 from xaiwidgets.widgets.images import pictures
@@ -56,9 +57,11 @@ def explain(
         ModelError: the model is in training mode, or is no model.
     """
     chosen = find_method(method or DEFAULT_METHOD)
+    a, b = (target.a, target.b) if isinstance(target, Contrast) else (target, None)
+    by_number = _is_class(a) and (b is None or _is_class(b))
     checked = chosen.check(parameters)
     explanations = Explanations(
-        model, _with_batch(inputs), target=None if _is_class(target) else target, given=_beyond_json(checked),
+        model, _with_batch(inputs), target=None if by_number else target, given=_beyond_json(checked),
         score=score, forward=forward, wrt=wrt, batch_size=batch_size, training=training,
     )  # fmt: skip
     images = torch.cat([explanations.points(row) for row in range(explanations.count)])
@@ -74,7 +77,7 @@ def explain(
         baselines=[{"name": name, "title": title} for name, title in (BASELINES if named else {GIVEN: "as given"} | BASELINES).items()],
         reductions=[{"name": name, "title": title} for name, title in REDUCTIONS.items()] if images.shape[1] > 1 else [],
         params={
-            "input": 0, "target": int(target) if _is_class(target) else None, "foil": None, "method": chosen.name,
+            "input": 0, "target": a if by_number else None, "foil": b if by_number else None, "method": chosen.name,
             "baseline": baseline if named else GIVEN,
             "parameters": {name: value for name, value in checked.items() if name != "baseline" and isinstance(value, (bool, int, float, str))},
         },

@@ -26,7 +26,7 @@ def superpixels(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np
             str(error),
             "pip install 'xaiwidgets[images]', then choose superpixel again.",
         ) from error
-    picture = transform.resize(pixels, (*shape, 3), order=1, anti_aliasing=True)  # type: ignore[no-untyped-call]
+    picture = transform.resize(pixels, (*shape, 3), order=1, anti_aliasing=True)
     count = int(min(60, max(4, math.prod(shape) // 16)))
     labels = slic(picture, n_segments=count, compactness=10, start_label=0, channel_axis=-1)
     return np.asarray(np.unique(labels, return_inverse=True)[1].reshape(shape), dtype=np.int64)
