@@ -1,31 +1,38 @@
 """Where to look next along a path: a nested, adaptive quadrature that knows its own error.
 
-The integral of the gradient along a straight path is approximated from nodes that are never thrown away. Each piece of
-the path is a pair of equal panels (low, middle, high). With w its half width and a the integrand,
+The integral of the gradient along a straight path is approximated from nodes that are never thrown away. The path is
+cut into pieces of two equal panels (low, middle, high). With w half a piece's width and a the integrand, a vector,
 
-    coarse = w (a_low + a_high),   fine = w/2 (a_low + 2 a_middle + a_high),   value = fine + θ (fine - coarse).
+    coarse = w (a_low + a_high)    fine = w/2 (a_low + 2 a_middle + a_high)    value = fine + θ (fine - coarse)
 
-θ = 1/3 is Simpson's rule. But here the integral's *sum* is known exactly: the score at `high` minus the score at `low`,
-which came with the gradients. So θ is whatever makes the piece sum to that, within ±1/2: Simpson where the integrand is
-smooth, harmless where it jumps (along a straight path the gradient of a ReLU network is a step function).
-What θ cannot mend is the residual; how much the two rules differ bounds a single jump hidden inside the piece. Pieces
-with the largest sum of both are halved, some at a time. The order of nodes never depends on how many are allowed, so a
-shorter run is a prefix of a longer one.
+θ = 0 is the trapezoid rule, 1/3 Simpson's, 1 the midpoint rule. What makes this integral special is that the sum of its
+components is known: the score at `high` minus the score at `low`, and scores come with the gradients. So
 
-This file holds no tensors: it turns sums and distances of node values into weights.
+* θ of each piece is what explains its known sum best between 0 and 1/3: Simpson where the integrand is smooth,
+  trapezoid where it jumps (along a straight path the gradient of a ReLU network is a step function);
+* what all pieces together still miss is made up by a regression of corrections on their sums: every piece moves by
+  λ s (fine - coarse), s being its own sum of (fine - coarse), with one λ for all, never beyond the midpoint rule;
+* a piece is as bad as what its sum misses plus the size of (fine - coarse), which bounds a single jump hidden in it.
+  The worst pieces are halved, a few at a time.
+
+The order of nodes never depends on how many are allowed, so a shorter run is a prefix of a longer one. There are no
+tensors here: sums and distances of node values come in, weights go out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 FIRST = tuple(index / 8 for index in range(9))
-PIECES_A_ROUND = 4  # each adds two nodes; more at a time costs no accuracy and fills batches better
-SHALLOWEST = 2.0**-16  # below this width float32 scores cannot tell the ends of a piece apart
-LARGEST_CORRECTION = 0.5
+PIECES_A_ROUND = 4  # each adds two nodes; halving several at a time costs no accuracy and fills batches
+NARROWEST = 2.0**-16  # scores in single precision cannot tell the ends of narrower pieces apart
+SIMPSON = 1 / 3
+MIDPOINT = 1.0
+
+Weights = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -33,53 +40,60 @@ class Piece:
     """A stretch of the path with three nodes, and what is known of the integral over it."""
 
     low: float
-    middle: float
     high: float
-    weights: tuple[float, float, float]
-    residual: float  # what the sum of the approximation misses, exactly
-    bound: float  # how far the vector may be off
+    theta: float
+    lever: float  # sum of (fine - coarse)
+    missing: float  # the known sum minus the sum of the value
+    bound: float  # size of (fine - coarse)
+
+    @property
+    def nodes(self) -> tuple[float, float, float]:
+        return self.low, (self.low + self.high) / 2, self.high
+
+    @property
+    def weights(self) -> Weights:
+        """Of the three nodes in the piece's value."""
+        half = (self.high - self.low) / 2
+        end = half / 2 * (1 - self.theta)
+        return end, half * (1 + self.theta), end
+
+    @property
+    def tilt(self) -> Weights:
+        """Of the three nodes in the piece's answer to λ."""
+        half = (self.high - self.low) / 2 * self.lever
+        return -half / 2, half, -half / 2
 
     @property
     def badness(self) -> float:
-        return abs(self.residual) + self.bound
+        return abs(self.missing) + self.bound
 
 
-@dataclass(frozen=True)
-class Node:
-    """The integrand at one point of the path, reduced to numbers."""
+def measure(low: float, high: float, sums: Sequence[float], change: float, bend: float) -> Piece:
+    """Weigh a piece from what is known at its three nodes.
 
-    total: float  # sum of the integrand's components
-    score: float
-
-
-def measure(low: float, high: float, nodes: dict[float, Node], distance: Callable[..., float]) -> Piece:
-    """Weigh a piece; `distance(low, middle, high)` is the L1 norm of a_low - 2 a_middle + a_high."""
-    middle = (low + high) / 2
+    `sums` are those of the integrand's components, `change` is the score's, and `bend` the L1 norm of
+    a_low - 2 a_middle + a_high.
+    """
     half = (high - low) / 2
-    ends = nodes[low].total + nodes[high].total
-    fine = half / 2 * (ends + 2 * nodes[middle].total)
-    correction = fine - half * ends
-    missing = nodes[high].score - nodes[low].score - fine
-    theta = 0.0
-    if abs(missing) > LARGEST_CORRECTION * abs(correction):
-        theta = float(np.copysign(LARGEST_CORRECTION, missing * correction)) if correction else 0.0
-    elif correction:
-        theta = missing / correction
-    edge = half / 2 * (1 - theta)
-    return Piece(
-        low,
-        middle,
-        high,
-        weights=(edge, half * (1 + theta), edge),
-        residual=theta * correction - missing,
-        bound=half / 2 * distance(low, middle, high),
-    )
+    fine = half / 2 * (sums[0] + 2 * sums[1] + sums[2])
+    lever = fine - half * (sums[0] + sums[2])
+    theta = min(max((change - fine) / lever, 0.0), SIMPSON) if lever else 0.0
+    return Piece(low, high, theta, lever, missing=change - fine - theta * lever, bound=half / 2 * bend)
 
 
-def worst(pieces: list[Piece]) -> list[Piece]:
-    """The pieces to halve next, worst first; ties go to the one that comes first on the path."""
-    candidates = [piece for piece in pieces if piece.badness > 0 and piece.high - piece.low > SHALLOWEST]
+def worst(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces to halve next, worst first; of equals, the one that comes first on the path."""
+    candidates = [piece for piece in pieces if piece.badness > 0 and piece.high - piece.low > NARROWEST]
     return sorted(candidates, key=lambda piece: (-piece.badness, piece.low))[:PIECES_A_ROUND]
+
+
+def common_correction(pieces: Sequence[Piece]) -> float:
+    """The λ that makes up for what all pieces miss together, as far as no piece goes beyond the midpoint rule."""
+    squares = sum(piece.lever**2 for piece in pieces)
+    if squares == 0:
+        return 0.0
+    limit = (MIDPOINT - SIMPSON) / max(abs(piece.lever) for piece in pieces)
+    return min(max(sum(piece.missing for piece in pieces) / squares, -limit), limit)
 
 
 def fixed_rule(name: str, count: int) -> tuple[list[float], list[float]]:

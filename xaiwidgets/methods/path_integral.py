@@ -1,0 +1,179 @@
+"""Integrals of the gradient along straight paths, refined together until each is good enough or out of steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import Partial
+
+from .quadrature import FIRST, Piece, Weights, common_correction, measure, worst
+
+
+class Node(NamedTuple):
+    """What was found at one point of a path."""
+
+    integrand: Tensor  # gradient times the path's step
+    total: float  # sum of the integrand
+    score: float
+
+
+class Path:
+    """The integral from one baseline to one row, so far."""
+
+    def __init__(self, row: int, start: Tensor, end: Tensor, nodes: dict[float, Node]) -> None:
+        self.row = row
+        self.start = start
+        self.step = end - start
+        self.nodes = nodes  # everything ever evaluated on this path; outlives the run
+        self.used = 0
+        self.pieces: list[Piece] = []
+        self.pending = list(zip(FIRST[:-2:2], FIRST[2::2], strict=True))
+        self.wanted: tuple[float, ...] = FIRST
+        self.base = torch.zeros(())  # sum of the pieces' values, and of their answers to the common correction
+        self.tilt = torch.zeros(())
+        self.values = torch.zeros_like(end)
+        self.score = self.baseline_score = self.delta = 0.0
+        self.error = float("inf")
+
+    def choose(self, left: int) -> None:
+        """Mark the worst pieces for halving, with no more than `left` new nodes."""
+        chosen = worst(self.pieces)[: left // 2]
+        self.pending = [stretch for piece in chosen for stretch in _halves(piece)]
+        self.wanted = tuple((low + high) / 2 for low, high in self.pending)
+        for piece in chosen:
+            self.pieces.remove(piece)
+            self._add(piece, -1.0)
+
+    def bends(self) -> list[Tensor]:
+        """How far the integrand is from a straight line over each pending stretch."""
+        found = []
+        for low, high in self.pending:
+            first, middle, last = (self.nodes[alpha].integrand for alpha in (low, (low + high) / 2, high))
+            found.append((first + last).sub_(middle, alpha=2).abs_().sum())
+        return found
+
+    def absorb(self, bends: Sequence[float], dtype: torch.dtype) -> None:
+        """Put the pending stretches in place, now that their nodes are known."""
+        if not self.pieces and self.used == 0:
+            self.base, self.tilt = (torch.zeros_like(self.step, dtype=dtype) for _ in range(2))
+            self.score, self.baseline_score = self.nodes[1.0].score, self.nodes[0.0].score
+        for (low, high), bend in zip(self.pending, bends, strict=True):
+            known = [self.nodes[alpha] for alpha in (low, (low + high) / 2, high)]
+            change = known[-1].score - known[0].score
+            piece = measure(low, high, [node.total for node in known], change, bend)
+            self.pieces.append(piece)
+            self._add(piece, 1.0)
+        self.used += len(self.wanted)
+        self.pending = []
+        self.values = self.base + common_correction(self.pieces) * self.tilt
+
+    def judge(self, total: float, size: float) -> None:
+        """Estimate the relative error, given the sum of the values and of their sizes."""
+        change = self.score - self.baseline_score
+        self.delta = total - change
+        if size == 0 and change == 0:
+            self.error = 0.0
+            return
+        # A score that comes back to where it was has nothing to be relative to: the size of the map takes over.
+        of_sum = abs(self.delta) / max(abs(change), 1e-3 * size)
+        # Before its correction, what a piece's sum misses is the least its values can be wrong by.
+        of_map = sum(max(abs(piece.missing), piece.bound) for piece in self.pieces) / size if size else 0.0
+        self.error = max(of_sum, of_map)
+
+    def _add(self, piece: Piece, sign: float) -> None:
+        for total, weights in ((self.base, piece.weights), (self.tilt, piece.tilt)):
+            _accumulate(total, weights, [self.nodes[alpha].integrand for alpha in piece.nodes], sign)
+
+
+def integrate(problem: Problem, baselines: Tensor, steps: int, tolerance: float) -> Iterator[Partial]:
+    """Refine the paths from every baseline [k, rows, ...] to every row, up to `steps` nodes each.
+
+    Every node is kept while it may still be needed, so a batch too large for that is worked through in groups; rows
+    whose turn has not come are zero, and there is no error estimate until all have begun.
+    """
+    count, rows = baselines.shape[:2]
+    places = [(k, row) for k in range(count) for row in range(rows)]
+    room = max(1, problem.remembered.limit // (steps * max(1, problem.points[0].nbytes)))
+    remember = problem.memory(("path", _digest(baselines))) if len(places) <= room else None
+    paths = [
+        Path(row, baselines[k, row], problem.points[row], {} if remember is None else remember.setdefault((k, row), {}))
+        for k, row in places
+    ]
+    groups = [paths[first : first + room] for first in range(0, len(paths), room)]
+    for index, group in enumerate(groups):
+        for done in _refine(problem, group, steps, tolerance):
+            yield _mean(problem, paths, index * steps + done, len(groups) * steps)
+        if remember is None:
+            for path in group:
+                path.nodes = {}
+
+
+def _refine(problem: Problem, paths: list[Path], steps: int, tolerance: float) -> Iterator[int]:
+    """Round after round, all unfinished paths together; yields the most nodes any path has used."""
+    active = paths
+    while active:
+        _visit(problem, active)
+        bends = iter(torch.stack([bend for path in active for bend in path.bends()]).tolist())
+        for path in active:
+            path.absorb([next(bends) for _ in path.pending], problem.sum_dtype)
+        sums = torch.stack([torch.stack((path.values.sum(), path.values.abs().sum())) for path in active]).tolist()
+        for path, (total, size) in zip(active, sums, strict=True):
+            path.judge(total, size)
+        yield max(path.used for path in paths)
+        active = [path for path in active if path.error > tolerance]
+        for path in active:
+            path.choose(steps - path.used)
+        active = [path for path in active if path.wanted]
+
+
+def _visit(problem: Problem, paths: list[Path]) -> None:
+    """Evaluate the wanted nodes that are not known yet, of all paths together."""
+    missing = [(path, alpha) for path in paths for alpha in path.wanted if alpha not in path.nodes]
+    if not missing:
+        return
+    points = torch.stack([path.start + alpha * path.step for path, alpha in missing])
+    gradients, scores = problem.gradients(points, torch.tensor([path.row for path, _ in missing]))
+    integrands = gradients.mul_(torch.stack([path.step for path, _ in missing]))
+    totals = integrands.flatten(1).sum(1, dtype=problem.sum_dtype).tolist()
+    for (path, alpha), *found in zip(missing, integrands, totals, scores.tolist(), strict=True):
+        path.nodes[alpha] = Node(*found)
+
+
+def _mean(problem: Problem, paths: list[Path], done: int, total: int) -> Partial:
+    """The mean over the baselines of what every path has so far."""
+
+    def mean(numbers: list[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float64).reshape(-1, problem.rows).mean(0).to(problem.points)
+
+    begun = all(path.used for path in paths)
+    values = torch.stack([path.values.to(problem.sum_dtype) for path in paths])
+    return Partial(
+        values.reshape(-1, *problem.points.shape).mean(0).to(problem.dtype),
+        done,
+        total,
+        delta=mean([path.delta for path in paths]) if begun else None,
+        error=max(path.error for path in paths) if begun else None,
+        score=mean([path.score for path in paths]) if begun else None,
+        baseline_score=mean([path.baseline_score for path in paths]) if begun else None,
+    )
+
+
+def _halves(piece: Piece) -> list[tuple[float, float]]:
+    low, middle, high = piece.nodes
+    return [(low, middle), (middle, high)]
+
+
+def _accumulate(total: Tensor, weights: Weights, integrands: Sequence[Tensor], sign: float) -> None:
+    for weight, integrand in zip(weights, integrands, strict=True):
+        total.add_(integrand, alpha=sign * weight)
+
+
+def _digest(tensor: Tensor) -> Any:
+    """A name for a tensor's content."""
+    return hashlib.blake2b(tensor.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
