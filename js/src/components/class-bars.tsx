@@ -16,9 +16,7 @@ export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onC
   if (classes.length === 0) return null;
   return (
     <section class="xw-classes" aria-label="the model's answers">
-      <h3 class="xw-heading">
-        The model says <span class="xw-hint">click explains, ⇧ click contrasts</span>
-      </h3>
+      <h3 class="xw-heading">The model says</h3>
       <ol class="xw-class-list">
         {classes.map((one) => {
           const role = one.id === targetId ? "explained" : one.id === foilId ? "contrast" : "";
@@ -35,7 +33,7 @@ export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onC
                 onClick={(event) => (event.shiftKey ? onContrast(one.id) : onExplain(one.id))}
               >
                 <bdi class="xw-class-name">{one.name}</bdi>
-                <span class="xw-class-role">{role === "explained" ? "why" : role === "contrast" ? "not" : ""}</span>
+                <span class="xw-class-role">{role === "explained" ? "why" : role === "contrast" ? "vs" : ""}</span>
                 <span class="xw-class-track" aria-hidden="true">
                   <span class="xw-class-bar" style={{ width: `${100 * Math.min(Math.max(one.score, 0), 1)}%` }} />
                 </span>
@@ -45,6 +43,7 @@ export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onC
           );
         })}
       </ol>
+      <p class="xw-method-note">Click: why this? ⇧ click: rather than this?</p>
     </section>
   );
 }

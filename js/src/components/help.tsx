@@ -8,8 +8,14 @@ export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: rea
   const close = useRef<HTMLButtonElement>(null);
   const open = store.helpOpen.value;
   useEffect(() => {
-    if (open) close.current?.focus();
-  }, [open]);
+    if (!open) return;
+    const root = store.element.getRootNode() as Document | ShadowRoot;
+    const before = root.activeElement;
+    close.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, [open, store]);
   if (!open) return null;
   const rows = (list: readonly Binding[]) =>
     list.map((binding) => (

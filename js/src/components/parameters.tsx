@@ -111,6 +111,23 @@ const CONTROLS = {
   seed: NumberControl,
 } as const;
 
+/** What the method does, in its own words, and where to read about it. */
+export function MethodNote({ store }: { store: BaseStore }) {
+  const method = store.method.value;
+  if (!method?.summary) return null;
+  return (
+    <p class="xw-method-note">
+      <bdi>{method.summary}</bdi>
+      {method.reference && (
+        <>
+          {" "}
+          (<bdi>{method.reference}</bdi>)
+        </>
+      )}
+    </p>
+  );
+}
+
 export function Parameters({ store }: { store: BaseStore }) {
   const parameters = genericParameters(store.method.value);
   if (parameters.length === 0) return null;

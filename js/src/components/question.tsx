@@ -87,7 +87,7 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
         </span>
       )}{" "}
       <span class="xw-phrase">
-        by{" "}
+        {(store.methods.value.length > 0 || question.method_title) && "by "}
         {store.methods.value.length > 0 ? (
           <Menu
             inline

@@ -87,16 +87,6 @@ export function MainControls({ store }: { store: HeatmapStore }) {
           />
         )
       )}
-      <button
-        type="button"
-        class="xw-button xw-disclosure"
-        aria-expanded={store.moreOpen.value}
-        onClick={() => {
-          store.moreOpen.value = !store.moreOpen.value;
-        }}
-      >
-        More
-      </button>
     </div>
   );
 }

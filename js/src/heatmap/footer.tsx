@@ -12,6 +12,17 @@ export function Footer({ store }: { store: HeatmapStore }) {
       <span class="xw-footer-tools">
         <button
           type="button"
+          class="xw-button xw-disclosure"
+          title="fading, clip, gamma, colours, channels, scale (d)"
+          aria-expanded={store.moreOpen.value}
+          onClick={() => {
+            store.moreOpen.value = !store.moreOpen.value;
+          }}
+        >
+          Display
+        </button>
+        <button
+          type="button"
           class="xw-button"
           title="table of the strongest units (t)"
           aria-expanded={store.tableOpen.value}

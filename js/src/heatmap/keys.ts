@@ -104,6 +104,14 @@ function displayBindings(store: HeatmapStore): Binding[] {
       }),
     },
     {
+      keys: ["d"],
+      print: "d",
+      help: "more display controls",
+      run: used(() => {
+        store.moreOpen.value = !store.moreOpen.value;
+      }),
+    },
+    {
       keys: ["e"],
       print: "e",
       help: "export",

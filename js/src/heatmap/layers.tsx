@@ -41,7 +41,7 @@ export function PhotoLayer({ store }: { store: HeatmapStore }) {
   return <SignalCanvas class="xw-layer" draw={draw} />;
 }
 
-export function UnderlayLayer({ store }: { store: HeatmapStore }) {
+function UnderlayLayer({ store }: { store: HeatmapStore }) {
   const draw = useMemo(() => {
     // Computed, so that a new clip or sign does not draw the photo again.
     const fade = computed(() => (store.drawn.value.view === "mask" ? 0 : store.drawn.value.underlay));
@@ -50,22 +50,25 @@ export function UnderlayLayer({ store }: { store: HeatmapStore }) {
   return <SignalCanvas class="xw-layer" draw={draw} />;
 }
 
-export function MapLayer({ store }: { store: HeatmapStore }) {
+/** The faded photo and the map over it; the wipe cuts both, so that the photo itself shows on the left. */
+export function ResultLayers({ store }: { store: HeatmapStore }) {
   const draw = useMemo(() => () => drawMap(store), [store]);
   const map = store.map.value;
   const hard = map !== null && Math.max(map.width, map.height) < PIXELATED_BELOW;
   const { view, opacity, wipe } = store.display.value;
   return (
-    <div
-      class="xw-map-layer"
-      data-hard={hard}
-      style={{
-        opacity: view === "overlay" || view === "wipe" ? opacity : 1,
-        clipPath: view === "wipe" ? `inset(0 0 0 ${100 * wipe}%)` : "none",
-        visibility: store.mapHidden.value ? "hidden" : "visible",
-      }}
-    >
-      <SignalCanvas class="xw-layer" draw={draw} />
+    <div class="xw-result" style={{ clipPath: view === "wipe" ? `inset(0 0 0 ${100 * wipe}%)` : "none" }}>
+      {view !== "side" && <UnderlayLayer store={store} />}
+      <div
+        class="xw-map-layer"
+        data-hard={hard}
+        style={{
+          opacity: view === "overlay" || view === "wipe" ? opacity : 1,
+          visibility: store.mapHidden.value ? "hidden" : "visible",
+        }}
+      >
+        <SignalCanvas class="xw-layer" draw={draw} />
+      </div>
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { useMemo } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
 import { formatCount, formatNumber, formatPercent } from "../lib/format";
 import { type Histogram, histogramOf, percentileOf } from "../lib/histogram";
+import type { Ranking } from "../lib/ranking";
 import { renderMap } from "../lib/render";
 import type { HeatmapStore } from "./store";
 
@@ -103,26 +104,42 @@ function EndWords({ store }: { store: HeatmapStore }) {
   );
 }
 
-function ClippedNote({ store }: { store: HeatmapStore }) {
+const UNIT_WORDS = { pixel: "pixels", block: "blocks", superpixel: "superpixels" } as const;
+const SCALE_WORDS = { own: "", shared: "same scale for all inputs", fixed: "scale held fixed" } as const;
+
+function clippedText(store: HeatmapStore, ranking: Ranking): string {
+  const clipped = ranking.countAbove(store.range.value);
+  if (clipped === 0) return "nothing clipped";
+  const words = UNIT_WORDS[store.units.value?.kind ?? "pixel"];
+  return `${formatPercent(clipped / ranking.count)} clipped (${formatCount(clipped)} ${words})`;
+}
+
+/** Far below what changed the output: such a picture shows noise, whatever its colours suggest. */
+function nearlyZero(store: HeatmapStore, ranking: Ranking): boolean {
+  const difference = Math.abs(store.quality.value.difference ?? 0);
+  return ranking.largest < (1e-6 * difference) / ranking.count;
+}
+
+function LegendNote({ store }: { store: HeatmapStore }) {
   const ranking = store.ranking.value;
   if (!ranking) return null;
-  const clipped = ranking.countAbove(store.range.value);
-  const what = { pixel: "pixels", block: "blocks", superpixel: "superpixels" }[store.units.value?.kind ?? "pixel"];
+  const { view, underlay, scale_mode: mode } = store.display.value;
   const unit = store.map.value?.info.unit;
-  const mode = { own: "", shared: "same scale for all inputs", fixed: "scale held fixed" }[
-    store.display.value.scale_mode
+  const mixed = (view === "overlay" || view === "wipe") && underlay < 0.5;
+  const parts = [
+    unit && `in ${unit}`,
+    clippedText(store, ranking),
+    SCALE_WORDS[mode],
+    mixed && "colours are mixed with the photo: read values from the cursor",
+    nearlyZero(store, ranking) && "practically zero: check the class, and that the model is in eval mode",
   ];
-  return (
-    <p class="xw-legend-note">
-      {[
-        unit && `in ${unit}`,
-        `${formatPercent(clipped / Math.max(ranking.count, 1))} clipped (${formatCount(clipped)} ${what})`,
-        mode,
-      ]
-        .filter(Boolean)
-        .join(" · ")}
-    </p>
-  );
+  return <p class="xw-legend-note">{parts.filter(Boolean).join(" · ")}</p>;
+}
+
+/** Centred on its place, but never beyond the ends of the axis. */
+function tickShift(place: number): string {
+  if (place < 0.06) return "0";
+  return place > 0.94 ? "-100%" : "-50%";
 }
 
 export function Legend({ store }: { store: HeatmapStore }) {
@@ -155,13 +172,17 @@ export function Legend({ store }: { store: HeatmapStore }) {
       </div>
       <div class="xw-ticks">
         {ticks.map((value) => (
-          <span key={value} class="xw-tick" style={{ left: `${100 * place(value)}%` }}>
+          <span
+            key={value}
+            class="xw-tick"
+            style={{ left: `${100 * place(value)}%`, translate: tickShift(place(value)) }}
+          >
             {bothSides.value && value > 0 ? "+" : ""}
             {formatNumber(value)}
           </span>
         ))}
       </div>
-      <ClippedNote store={store} />
+      <LegendNote store={store} />
     </div>
   );
 }

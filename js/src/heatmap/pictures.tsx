@@ -1,6 +1,6 @@
 // Input and explanation side by side; in the wipe view, one picture with a divider.
 
-import { MapLayer, PhotoLayer, UnderlayLayer } from "./layers";
+import { PhotoLayer, ResultLayers } from "./layers";
 import { Pane } from "./pane";
 import type { HeatmapStore } from "./store";
 import { WipeHandle } from "./wipe-handle";
@@ -109,8 +109,8 @@ export function Pictures({ store }: { store: HeatmapStore }) {
           </>
         }
       >
-        {view !== "side" && <UnderlayLayer store={store} />}
-        <MapLayer store={store} />
+        {view === "wipe" && <PhotoLayer store={store} />}
+        <ResultLayers store={store} />
       </Pane>
       {store.decodeError.value && <p class="xw-readout">The picture could not be decoded: {store.decodeError.value}</p>}
     </div>

@@ -30,7 +30,7 @@ function placeOf(store: HeatmapStore, unit: number): string {
     return `superpixel ${unit + 1} at ${x}, ${y}`;
   }
   const row = Math.floor(unit / units.columns) + 1;
-  return `row ${row} of ${units.rows}, column ${(unit % units.columns) + 1} of ${units.columns}`;
+  return `row ${row} of ${units.rows}, column ${(unit % units.columns) + 1}`;
 }
 
 export function readUnit(store: HeatmapStore, unit: number): Reading | null {

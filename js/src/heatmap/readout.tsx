@@ -35,8 +35,8 @@ export function Readout({ store }: { store: HeatmapStore }) {
       <span class="xw-number" title="share of the sum of all magnitudes">
         {share} of Σ|a|
       </span>
-      <span class="xw-number xw-quiet">
-        rank {formatCount(reading.rank)} of {formatCount(reading.count)}
+      <span class="xw-number xw-quiet" title={`of ${formatCount(reading.count)}`}>
+        rank {formatCount(reading.rank)}
       </span>
     </p>
   );

@@ -2,7 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { formatScore, formatSeconds, formatSigned, formatSignedPercent } from "../lib/format";
+import { formatScore, formatScoreChange, formatSeconds, formatSigned, formatSignedPercent } from "../lib/format";
 import type { ClassScore, WhatIf } from "../lib/traits";
 import { sumRegion } from "../lib/units";
 import { valueText } from "./reading";
@@ -10,14 +10,13 @@ import type { HeatmapStore } from "./store";
 
 function Change({ before, after }: { before: ClassScore; after: ClassScore | undefined }) {
   if (!after) return null;
-  const difference = after.score - before.score;
   return (
     <li class="xw-change">
       <bdi class="xw-class-name">{before.name}</bdi>
       <span class="xw-number">
         {formatScore(before.score)} → {formatScore(after.score)}
       </span>
-      <span class="xw-number xw-quiet">{Math.abs(difference) < 0.005 ? "±0" : formatSigned(difference)}</span>
+      <span class="xw-number xw-quiet">{formatScoreChange(after.score - before.score)}</span>
     </li>
   );
 }
@@ -72,7 +71,10 @@ export function RegionCard({ store }: { store: HeatmapStore }) {
         <dt>sum</dt>
         <dd>
           <strong>{valueText(store, sum.sum)}</strong>
-          <span class="xw-quiet"> {formatSignedPercent(sum.share)} of Σ|a|</span>
+        </dd>
+        <dt>share</dt>
+        <dd>
+          {formatSignedPercent(sum.share)} <span class="xw-quiet">of Σ|a|</span>
         </dd>
         {store.signed.value && (
           <>

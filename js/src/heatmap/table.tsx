@@ -1,6 +1,6 @@
 // The same data as a table: the strongest units in order.
 
-import { formatPercent, formatSignedPercent } from "../lib/format";
+import { formatCount, formatPercent, formatSignedPercent } from "../lib/format";
 import { unitPoint } from "../lib/units";
 import { readUnit, valueText } from "./reading";
 import type { HeatmapStore } from "./store";
@@ -17,7 +17,8 @@ export function UnitTable({ store }: { store: HeatmapStore }) {
     <div class="xw-table-box">
       <table class="xw-table">
         <caption class="xw-table-caption">
-          The {Math.min(TABLE_ROWS, ranking.count)} strongest of {ranking.count} units; a click shows one on the picture
+          The {Math.min(TABLE_ROWS, ranking.count)} strongest of {formatCount(ranking.count)} units; a click shows one
+          on the picture
         </caption>
         <thead>
           <tr>

@@ -23,14 +23,18 @@ export function formatSigned(value: number): string {
   return value > 0 ? `+${formatNumber(value)}` : formatNumber(value);
 }
 
+/** One decimal; small shares keep one significant digit, down to a thousandth of a percent. */
 export function formatPercent(fraction: number, digits = 1): string {
   const percent = 100 * fraction;
-  if (percent !== 0 && Math.abs(percent) < 0.1) return percent > 0 ? "< 0.1 %" : `> ${MINUS}0.1 %`;
-  return withMinus(`${percent.toFixed(Math.abs(percent) >= 99.95 ? 0 : digits)} %`);
+  const magnitude = Math.abs(percent);
+  if (magnitude > 0 && magnitude < 0.001) return "≈ 0 %";
+  if (magnitude > 0 && magnitude < 0.1) return withMinus(`${Number(percent.toPrecision(1))} %`);
+  return withMinus(`${percent.toFixed(magnitude >= 99.95 ? 0 : digits)} %`);
 }
 
 export function formatSignedPercent(fraction: number): string {
-  return fraction > 0 && 100 * fraction >= 0.1 ? `+${formatPercent(fraction)}` : formatPercent(fraction);
+  const text = formatPercent(fraction);
+  return fraction > 0 && !text.startsWith("≈") ? `+${text}` : text;
 }
 
 /** A probability as in print: .97, 1.0. */
@@ -46,4 +50,10 @@ export function formatSeconds(seconds: number): string {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+/** How a probability moved: +.42, −.05. */
+export function formatScoreChange(change: number): string {
+  if (Math.abs(change) < 0.005) return "±0";
+  return `${change > 0 ? "+" : MINUS}${Math.abs(change).toFixed(2).replace(/^0/, "")}`;
 }

@@ -5,7 +5,7 @@ import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";
 import { HelpPanel } from "../components/help";
 import { ErrorPanel, Notices } from "../components/messages";
-import { Parameters } from "../components/parameters";
+import { MethodNote, Parameters } from "../components/parameters";
 import { QuestionLine } from "../components/question";
 import { ProgressLine, StatusChip } from "../components/status";
 import { MainControls, MoreControls } from "../heatmap/controls";
@@ -25,6 +25,7 @@ import { handleKey } from "../lib/keys";
 
 function Heatmap({ store }: { store: HeatmapStore }) {
   const bindings = useMemo(() => heatmapBindings(store), [store]);
+  const hasPicture = store.photo.value !== null || store.map.value !== null;
   return (
     <div
       class="xw-widget"
@@ -53,7 +54,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       <div class="xw-body">
         <div class="xw-main">
           <Pictures store={store} />
-          <Readout store={store} />
+          {hasPicture && <Readout store={store} />}
           <Legend store={store} />
         </div>
         <aside class="xw-side">
@@ -65,14 +66,24 @@ function Heatmap({ store }: { store: HeatmapStore }) {
             onExplain={(id) => store.explain(id)}
             onContrast={(id) => store.contrast(id)}
           />
-          <Parameters store={store} />
+          <section class="xw-method" aria-label="method">
+            <h3 class="xw-heading">
+              <bdi>{store.method.value?.title ?? store.question.value.method_title}</bdi>
+            </h3>
+            <Parameters store={store} />
+            <MethodNote store={store} />
+          </section>
           <RegionCard store={store} />
         </aside>
       </div>
-      <MainControls store={store} />
-      <MoreControls store={store} />
-      <UnitTable store={store} />
-      <Footer store={store} />
+      {hasPicture && (
+        <>
+          <MainControls store={store} />
+          <MoreControls store={store} />
+          <UnitTable store={store} />
+          <Footer store={store} />
+        </>
+      )}
       <p id={`${store.uid}-caption`} class="xw-visually-hidden">
         {store.caption.value}
       </p>
