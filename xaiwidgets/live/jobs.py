@@ -97,7 +97,9 @@ class LatestJob(Generic[Result]):
                 self._running.stop.set()
             elif waiting is None:
                 return False
-        if waiting is not None and self._running is None:
+            running = self._running is not None
+            self._condition.notify_all()
+        if not running:
             self._changed("cancelled", None)
         return True
 
@@ -125,7 +127,7 @@ class LatestJob(Generic[Result]):
     def close(self) -> None:
         """Cancel everything and let the thread end."""
         with self._condition:
-            self._closed, self._pending = True, None
+            self._closed, self._pending, self._error = True, None, None
             if self._running is not None:
                 self._running.stop.set()
             self._condition.notify_all()
@@ -155,7 +157,9 @@ class LatestJob(Generic[Result]):
             if token.by_person:
                 self._changed("cancelled", None)
         except Exception as error:  # shown in the widget and raised again by wait()
-            if not token.stop.is_set():
+            if token.by_person:
+                self._changed("cancelled", None)
+            elif not token.stop.is_set():
                 log.debug("job failed", exc_info=True)
                 self._changed("error", error)
             return error
