@@ -38,7 +38,8 @@ def quantise(values: NDArray[np.floating[Any]], precision: Precision = "int8") -
     if precision == "float16":
         # scaled to ±1 first: tiny gradients would underflow float16
         return (values / (largest or 1.0)).astype("<f2"), largest or 1.0
-    return np.rint(values / scale).astype(np.int8), scale
+    # in double: the steps of a map of subnormal float32 values are no float32 numbers
+    return np.rint(values.astype(np.float64) / scale).astype(np.int8), scale
 
 
 def pack(maps: Sequence[Map], precision: Precision = "int8") -> tuple[list[dict[str, Any]], bytes]:
@@ -66,9 +67,7 @@ def unpack(descriptions: Sequence[dict[str, Any]], data: bytes) -> dict[str, NDA
     for item in descriptions:
         dtype = np.dtype({"int8": "i1", "float16": "<f2", "float32": "<f4"}[item["dtype"]])
         stored = np.frombuffer(raw, dtype, count=int(np.prod(item["shape"])), offset=item["offset"])
-        maps[item["key"]] = (stored.reshape(item["shape"]).astype(np.float32) * np.float32(item["scale"])).astype(
-            np.float32
-        )
+        maps[item["key"]] = (stored.reshape(item["shape"]).astype(np.float64) * item["scale"]).astype(np.float32)
     return maps
 
 
