@@ -41,6 +41,11 @@ def clip_range(values: NDArray[np.floating[Any]], clip: float) -> float:
     return float(magnitudes[rank]) or float(magnitudes[-1])
 
 
+def _chosen_range(settings: dict[str, Any], shared: float) -> float:
+    """The range the reader chose; 0 where it follows from the map."""
+    return {"fixed": float(settings["range"]), "shared": shared}.get(settings["scale_mode"], 0.0)
+
+
 def keep_sign(values: NDArray[np.floating[Any]], sign: str) -> NDArray[np.floating[Any]]:
     """The part of the values a sign mode shows."""
     low = 0 if sign == "positive" else -np.inf
@@ -56,11 +61,16 @@ def render(
     signed: bool,
     display: dict[str, Any] | None = None,
     warm_supports: bool = True,
+    shared_range: float = 0.0,
 ) -> Rendered:
-    """Draw a map [height, width]. `table` is a diverging table where `signed`, else a sequential one, [256, 3]."""
+    """Draw a map [height, width].
+
+    `table` is a diverging table where `signed` (and the sign mode is not "absolute"), else a sequential one, [256, 3];
+    `shared_range` the range common to several maps, 0 where there is none.
+    """
     settings = DISPLAY | (display or {})
     values = values.astype(np.float32).astype(np.float64)
-    limit = settings["range"] if settings["scale_mode"] == "fixed" else clip_range(values, settings["clip"])
+    limit = _chosen_range(settings, shared_range) or clip_range(values, settings["clip"])
     shown = keep_sign(values, settings["sign"])
     strength = np.minimum(np.abs(shown) / limit, 1.0) ** settings["gamma"] if limit > 0 else np.zeros_like(shown)
     if signed and settings["sign"] != "absolute":
