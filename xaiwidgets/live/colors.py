@@ -70,7 +70,11 @@ def matplotlib_table(name: str) -> Table:
     """The 256 colours of a matplotlib colour map, [256, 3]. Raises ValueError for a name matplotlib does not know."""
     import matplotlib as mpl  # noqa: PLC0415  # slow to import, and only needed for names outside the table
 
-    return np.round(mpl.colormaps[name](np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
+    try:
+        colours = mpl.colormaps[name]
+    except KeyError as error:
+        raise ValueError(f"there is no palette {name!r}") from error
+    return np.round(colours(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
 
 
 _MATPLOTLIB: tuple[tuple[str, str, Kind, str, str], ...] = (
