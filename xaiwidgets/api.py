@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 import xaiwidgets.methods  # noqa: F401 - importing the families registers their methods
@@ -131,7 +132,8 @@ class Session:
         try:
             while True:
                 started = time.perf_counter()
-                partial = next(partials, None)
+                with torch.inference_mode(mode=False), torch.no_grad():  # whatever mode the consumer is in
+                    partial = next(partials, None)
                 seconds += time.perf_counter() - started  # the method's time, not its consumer's
                 if partial is None:
                     return

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -111,13 +112,16 @@ class MaxDistance:
         return torch.where(inputs - low > high - inputs, low, high).unsqueeze(0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Rows of a data set [N, ...], `samples` of them drawn without repetition."""
 
     data: Tensor
     samples: int = 8
     seed: int = 0
+
+    def __repr__(self) -> str:
+        return f"Dataset(data={list(self.data.shape)}, samples={self.samples}, seed={self.seed})"
 
     def draw(self, inputs: Tensor) -> Tensor:
         if self.data.shape[1:] != inputs.shape[1:]:
@@ -167,6 +171,8 @@ def _draw(baseline: Any, leaf: Tensor) -> Tensor:
         baseline = _named(baseline)
     if isinstance(baseline, int | float) and not isinstance(baseline, bool):
         baseline = Constant(float(baseline))
+    if isinstance(baseline, np.ndarray):
+        baseline = torch.from_numpy(baseline)
     if isinstance(baseline, Tensor):
         drawn = _broadcast(baseline, leaf).unsqueeze(0)
     elif isinstance(baseline, Baseline):

@@ -18,7 +18,7 @@ from .errors import Cancelled, ExplainError, ModelError
 from .inputs import Inputs, Key, read_inputs
 from .layers import LayerLike, call_order, find_layer, tapped
 from .memory import Memory, model_stamp
-from .state import borrowed, check_mode, lock_of, module_of
+from .state import borrowed, check_mode, eager, lock_of, module_of
 from .target import Score, Scorer, Target, unwrap
 
 
@@ -43,8 +43,6 @@ class Problem:
         self.inputs: Inputs = read_inputs(inputs, wrt)
         self.module = module_of(model)
         self.call = forward if forward is not None else model
-        # Hooks are not seen by a compiled graph: layers are read by running the module it was compiled from.
-        self.uncompiled = forward if forward is not None else getattr(model, "_orig_mod", model)
         self.scorer = Scorer(target, score, self.inputs.rows)
         self.training = training
         self.interrupt = interrupt
@@ -52,7 +50,8 @@ class Problem:
         self.lock = lock_of(self.module)
         self.remembered = Memory()
         self.evaluations = {"forward": 0, "gradient": 0}
-        self.points: Tensor = self.inputs.points
+        with torch.inference_mode(mode=False):
+            self.points: Tensor = self.inputs.points
 
     def begin(self) -> Problem:
         """A view for one run: its own count of evaluations, everything else shared."""
@@ -142,7 +141,7 @@ class Problem:
         def watched(*arguments: Any, **keywords: Any) -> Any:
             with tapped(part_of_model) as outputs:
                 seen[:] = []
-                result = self.uncompiled(*arguments, **keywords)
+                result = self.call(*arguments, **keywords)
                 seen.extend(outputs)
             return result
 
@@ -158,7 +157,7 @@ class Problem:
 
         def watched(*arguments: Any, **keywords: Any) -> Any:
             with call_order(module, accept) as order:
-                result = self.uncompiled(*arguments, **keywords)
+                result = self.call(*arguments, **keywords)
             found.extend(order)
             return result
 
@@ -204,10 +203,13 @@ class Problem:
             part = rows[start:stop]
             # A first chunk of unknown size runs with gradients on, whatever is asked, to see what it keeps alive.
             measure = self.batcher.unmeasured
-            with borrowed(
-                self.module, self.lock, gradient=gradient or measure, training=self.training, device=self.device
+            with (
+                borrowed(
+                    self.module, self.lock, gradient=gradient or measure, training=self.training, device=self.device
+                ),
+                eager(measure or call is not None),
             ):
-                leaf = points[start:stop].detach().to(self.dtype).requires_grad_(gradient or measure)
+                leaf = points[start:stop].detach().to(self.dtype, copy=True).requires_grad_(gradient or measure)
                 # A copy, because a model may begin with an in-place operation, and a leaf must not be overwritten.
                 arguments, keywords = self.inputs.assemble(leaf.clone(), part)
                 if not measure:
@@ -259,7 +261,8 @@ class Problem:
                 "forward_failed",
                 f"The model does not accept an input of shape {list(leaf.shape)}",
                 said,
-                "Check that model(inputs) runs on its own; pass a dict for keyword arguments, a tuple for several.",
+                "Check that model(inputs) runs on its own, with the batch as the first axis; pass a dict for keyword "
+                "arguments, a tuple for several.",
             )
         return ModelError("forward_failed", "The model's forward pass raised an error", said)
 

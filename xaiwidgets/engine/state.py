@@ -5,6 +5,7 @@ Nothing is held while a generator is suspended: between two partial results the 
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -34,6 +35,37 @@ def lock_of(module: nn.Module | None) -> threading.RLock:
         return threading.RLock()
     with _locks_guard:
         return _locks.setdefault(module, threading.RLock())
+
+
+class _Eager:
+    """A switch, global to the process, that makes compiled models run uncompiled while anyone needs that."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.guard = threading.Lock()
+        self.stance: Any = None
+
+    @contextmanager
+    def __call__(self, needed: bool) -> Iterator[None]:
+        # As long as nothing is compiled there is nothing to do, and importing the compiler takes seconds.
+        if not (needed and "torch._dynamo" in sys.modules):
+            yield
+            return
+        with self.guard:
+            if self.users == 0:
+                self.stance = torch.compiler.set_stance("force_eager")
+            self.users += 1
+        try:
+            yield
+        finally:
+            with self.guard:
+                self.users -= 1
+                if self.users == 0:
+                    self.stance.__exit__(None, None, None)
+
+
+# Hooks are not seen by compiled code, and what autograd keeps cannot be counted in it.
+eager = _Eager()
 
 
 def check_mode(module: nn.Module | None, training: bool | None) -> None:

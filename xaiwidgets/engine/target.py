@@ -118,9 +118,9 @@ class Scorer:
             if index.shape[1] != scores.ndim - 1:
                 raise TargetError(
                     "target_shape",
-                    f"A target of {index.shape[1]} index does not pick one number from an output of shape "
+                    f"A target of {_count(index.shape[1])} does not pick one number from an output of shape "
                     f"[batch, {', '.join(map(str, scores.shape[1:]))}]",
-                    hint=f"Give a tuple of {scores.ndim - 1} integers, or a function of the output.",
+                    hint=f"Give {_count(scores.ndim - 1)}, or a function of the output.",
                 )
             sizes = torch.tensor(scores.shape[1:])
             wrong = ((index < 0) | (index >= sizes)).any(1)
@@ -139,9 +139,7 @@ class Scorer:
 
 def _index(target: Any, samples: int) -> Tensor:
     """Any way of naming a target as an index [samples, depth] on the CPU."""
-    if isinstance(target, bool):
-        target = None
-    if isinstance(target, int | np.integer):
+    if isinstance(target, int | np.integer) and not isinstance(target, bool):
         return torch.full((samples, 1), int(target))
     if isinstance(target, tuple) and target and all(isinstance(part, int) for part in target):
         return torch.tensor(target).expand(samples, -1)
@@ -181,6 +179,10 @@ def _normalise(scores: Tensor, *, log: bool) -> Tensor:
     if scores.shape[axis] == 1:
         return functional.logsigmoid(scores) if log else scores.sigmoid()
     return scores.log_softmax(axis) if log else scores.softmax(axis)
+
+
+def _count(depth: int) -> str:
+    return "one integer" if depth == 1 else f"a tuple of {depth} integers"
 
 
 def _upper(scores: Any) -> str:

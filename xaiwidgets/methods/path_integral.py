@@ -14,6 +14,8 @@ from xaiwidgets.engine.registry import Partial
 
 from .quadrature import FIRST, Piece, Weights, common_correction, measure, worst
 
+ROUNDING = 1e-5  # scores in single precision that differ by less, relatively, are taken for equal
+
 
 class Node(NamedTuple):
     """What was found at one point of a path."""
@@ -77,8 +79,8 @@ class Path:
         """Estimate the relative error, given the sum of the values and of their sizes."""
         change = self.score - self.baseline_score
         self.delta = total - change
-        if size == 0 and change == 0:
-            self.error = 0.0
+        if size == 0 and abs(change) <= ROUNDING * max(abs(self.score), abs(self.baseline_score)):
+            self.error = 0.0  # nothing changes, and nothing is attributed
             return
         # A score that comes back to where it was has nothing to be relative to: the size of the map takes over.
         of_sum = abs(self.delta) / max(abs(change), 1e-3 * size)
