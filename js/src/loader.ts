@@ -9,14 +9,19 @@ export default {
   async render(context: RenderContext): Promise<(() => void) | undefined> {
     const { model, el, host } = context;
     el.textContent = "loading…";
+    let mount: Mount | undefined;
     try {
-      const core = (await host?.getWidget(model.get("_core"))) as { exports: { mount: Mount } };
-      el.textContent = "";
-      return core.exports.mount(context);
+      const core = (await host?.getWidget(model.get("_core"))) as { exports?: { mount: Mount } } | undefined;
+      mount = core?.exports?.mount;
     } catch {
-      model.set("_inline", true);
-      model.save_changes();
-      return undefined;
+      // No core in this page: the same answer as from a host that cannot look for one.
     }
+    if (mount) {
+      el.textContent = "";
+      return mount(context);
+    }
+    model.set("_inline", true);
+    model.save_changes();
+    return undefined;
   },
 };

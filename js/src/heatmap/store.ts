@@ -110,7 +110,13 @@ export class HeatmapStore extends BaseStore {
     const unitKind = computed(() => this.display.value.unit);
     const block = computed(() => this.display.value.block);
     this.units = computed(() => this.#makeUnits(this.map.value, unitKind.value, block.value));
-    this.ranking = computed(() => (this.units.value ? new Ranking(this.units.value.values) : null));
+    // The sort of all pixels is the one slow step: kept apart, so that switching units and back does not repeat it.
+    const pixelRanking = computed(() => (this.map.value ? new Ranking(this.map.value.values) : null));
+    this.ranking = computed(() => {
+      const units = this.units.value;
+      if (!units) return null;
+      return units.kind === "pixel" ? pixelRanking.value : new Ranking(units.values);
+    });
     this.range = computed(() =>
       this.ranking.value ? rangeOf(this.display.value, this.ranking.value, this.sharedRange) : 0,
     );

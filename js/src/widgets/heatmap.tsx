@@ -31,6 +31,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       class="xw-widget"
       data-theme={store.shade.value}
       data-status={store.status.value}
+      data-polarity={store.polarity.value}
       data-lm-suppress-shortcuts="true"
       role="group"
       aria-label={questionText(store)}
@@ -98,7 +99,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
 export function mountHeatmap(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
   const root = document.createElement("div");
   root.className = "xw-root";
-  el.append(root);
+  el.replaceChildren(root);
   const store = new HeatmapStore(model, root, lifetime);
   render(<Heatmap store={store} />, root);
   lifetime.addEventListener(
