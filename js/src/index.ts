@@ -1,6 +1,7 @@
 // The module a notebook host loads: `initialize` for the hidden core, `render` for a widget that carries the bundle
 // itself, `mountStatic` for the exported page.
 
+import { bidFarewell } from "./lib/farewell";
 import type { RenderContext } from "./lib/host";
 import { StaticModel } from "./lib/static-model";
 import { mountHeatmap } from "./widgets/heatmap";
@@ -18,6 +19,8 @@ function mount({ model, el, signal }: RenderContext): () => void {
   const ended = new AbortController();
   const lifetime = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
   widget(model, el, lifetime);
+  // only a host that says when a view ends has ends worth reporting
+  if (signal) bidFarewell(model, el, lifetime);
   return () => ended.abort();
 }
 

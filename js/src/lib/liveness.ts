@@ -38,6 +38,9 @@ export function probeKernel(bridge: Bridge): KernelProbe {
 
   if (!isStatic) {
     for (const event of ["msg:custom", "change:status", "change:seq"]) listen(model, event, heard, lifetime);
+    // The kernel asks who is still there after another view has gone.
+    const answer = (message: { type?: string }) => message.type === "rollcall" && ask();
+    listen(model, "msg:custom", answer, lifetime);
     lifetime.addEventListener("abort", () => clearTimeout(timer), { once: true });
     ask();
   }

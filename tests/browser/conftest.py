@@ -1,0 +1,55 @@
+"""One server and one browser for all browser tests; a page each, photographed if its test fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import lab as labs
+
+FAILURES = Path(__file__).parents[2] / "build" / "failures"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.failed = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with labs.browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory) -> Iterator[labs.Lab]:
+    server = labs.Lab(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def page(browser, request) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    errors = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    yield opened
+    if getattr(request.node, "failed", False):
+        FAILURES.mkdir(parents=True, exist_ok=True)
+        opened.screenshot(path=FAILURES / f"{request.node.name}.png")
+        print("the page said:", *errors, sep="\n  ")
+    context.close()
+    assert not [error for error in errors if "xaiwidgets" in error or "anywidget" in error], errors
