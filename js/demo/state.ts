@@ -122,6 +122,10 @@ export async function demoState(inputs: number): Promise<Record<string, unknown>
       { name: "mean", title: "mean colour" },
       { name: "uniform", title: "uniform noise" },
     ],
+    reductions: [
+      { name: "sum", title: "sum over channels" },
+      { name: "magnitude", title: "sum of absolute values over channels" },
+    ],
     error: {},
     notices: [],
     caption:

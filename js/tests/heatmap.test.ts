@@ -237,7 +237,7 @@ describe("states", () => {
 
   it("shows what to call where there is nothing", async () => {
     await mount({ maps: [], map_data: null, status: "empty" });
-    expect(text(".xw-empty")).toContain("xw.HeatmapOverlay");
+    expect(text(".xw-empty")).toContain("xw.explain");
   });
 
   it("says so where every value is zero", async () => {

@@ -39,7 +39,7 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
   const offReason = store.offReason.value;
   const baselines = store.baselines.value.map((one) => ({ value: one.name, title: one.title }));
   if (!baselines.some((one) => one.value === params.baseline)) {
-    baselines.unshift({ value: params.baseline, title: question.baseline_title ?? params.baseline });
+    baselines.unshift({ value: params.baseline, title: question.baseline_title || params.baseline });
   }
   const foils = classItems(classes, params.foil, question.foil_label).filter((one) => one.value !== String(targetId));
   const hasMenus = classes.length > 0;

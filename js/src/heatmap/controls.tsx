@@ -24,12 +24,6 @@ const SIGNS: Segment<Sign>[] = [
   { value: "absolute", text: "|·|", title: "strength without its sign" },
 ];
 
-const REDUCTIONS: { value: Reduction; title: string }[] = [
-  { value: "sum", title: "sum (keeps the sign)" },
-  { value: "magnitude", title: "magnitude" },
-  { value: "l2", title: "L2 norm" },
-];
-
 export function MainControls({ store }: { store: HeatmapStore }) {
   const { view, sign, unit, opacity, top_p: top, block } = store.display.value;
   const map = store.map.value;
@@ -122,8 +116,10 @@ function PaletteMenu({ store }: { store: HeatmapStore }) {
 }
 
 function ReductionMenu({ store }: { store: HeatmapStore }) {
+  const reductions = store.reductions.value;
   const maps = store.maps.value;
   const offReason = store.offReason.value;
+  if (reductions.length < 2) return null;
   return (
     <div class="xw-field">
       <span class="xw-label" aria-hidden="true">
@@ -132,9 +128,10 @@ function ReductionMenu({ store }: { store: HeatmapStore }) {
       <Menu
         label="how colour channels become one number"
         value={store.map.value?.info.reduction ?? store.display.value.reduction}
-        items={REDUCTIONS.map((one) => ({
-          ...one,
-          disabled: offReason !== "" && !maps.some((map) => map.info.reduction === one.value),
+        items={reductions.map(({ name, title }) => ({
+          value: name,
+          title,
+          disabled: offReason !== "" && !maps.some((map) => map.info.reduction === name),
         }))}
         onChoose={(reduction) => store.show({ reduction: reduction as Reduction })}
       />

@@ -114,12 +114,6 @@ function clippedText(store: HeatmapStore, ranking: Ranking): string {
   return `${formatPercent(clipped / ranking.count)} clipped (${formatCount(clipped)} ${words})`;
 }
 
-/** Far below what changed the output: such a picture shows noise, whatever its colours suggest. */
-function nearlyZero(store: HeatmapStore, ranking: Ranking): boolean {
-  const difference = Math.abs(store.quality.value.difference ?? 0);
-  return ranking.largest < (1e-6 * difference) / ranking.count;
-}
-
 function LegendNote({ store }: { store: HeatmapStore }) {
   const ranking = store.ranking.value;
   if (!ranking) return null;
@@ -131,7 +125,6 @@ function LegendNote({ store }: { store: HeatmapStore }) {
     clippedText(store, ranking),
     SCALE_WORDS[mode],
     mixed && "colours are mixed with the photo: read values from the cursor",
-    nearlyZero(store, ranking) && "practically zero: check the class, and that the model is in eval mode",
   ];
   return <p class="xw-legend-note">{parts.filter(Boolean).join(" · ")}</p>;
 }

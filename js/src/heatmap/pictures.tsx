@@ -13,7 +13,7 @@ function EmptyState({ store }: { store: HeatmapStore }) {
       ) : (
         <>
           <p>Nothing to show yet. Give the widget a model and a picture:</p>
-          <pre class="xw-pre">xw.HeatmapOverlay(model, image, target=…)</pre>
+          <pre class="xw-pre">xw.explain(model, images)</pre>
         </>
       )}
     </div>

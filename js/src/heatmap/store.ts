@@ -12,6 +12,7 @@ import {
   DEFAULT_DISPLAY,
   type Display,
   type MapInfo,
+  type Named,
   type Point,
   type Quality,
   type Region,
@@ -42,6 +43,8 @@ export class HeatmapStore extends BaseStore {
   readonly thumbnails: Signal<unknown>;
   readonly quality: Signal<Quality>;
   readonly sharedScale: Signal<number>;
+  /** Ways to make one number of a pixel's channels; empty where there is only one channel. */
+  readonly reductions: Signal<Named[]>;
   readonly display: ReadonlySignal<Display>;
   /** The display without what is done by style alone: opacity and wipe never redraw a canvas. */
   readonly drawn: ReadonlySignal<Display>;
@@ -85,6 +88,7 @@ export class HeatmapStore extends BaseStore {
     this.thumbnails = bridge.trait<unknown>("thumbnails", null);
     this.quality = bridge.trait<Quality>("quality", {});
     this.sharedScale = bridge.trait("shared_scale", 0);
+    this.reductions = bridge.trait<Named[]>("reductions", []);
 
     const display = bridge.trait<Partial<Display>>("display", {});
     this.display = computed(() => ({ ...DEFAULT_DISPLAY, ...display.value }));
@@ -212,7 +216,9 @@ export class HeatmapStore extends BaseStore {
       return decodeSegments(segments.value).then((labels) => (labels ? { labels, shape } : null));
     }, this.segments);
     const stop = effect(() => {
+      // Answered, or failed.
       this.whatIf.value;
+      this.failure.value;
       this.askingWhatIf.value = false;
     });
     lifetime.addEventListener("abort", stop, { once: true });

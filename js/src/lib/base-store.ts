@@ -10,9 +10,9 @@ import { type KernelProbe, probeKernel } from "./liveness";
 import { CommitScheduler } from "./scheduler";
 import { type Shade, watchShade } from "./theme";
 import type {
-  Baseline,
   Failure,
   Method,
+  Named,
   Notice,
   Parameter,
   ParameterValue,
@@ -44,7 +44,7 @@ export class BaseStore {
   readonly progress: Signal<Progress>;
   readonly question: Signal<Question>;
   readonly methods: Signal<Method[]>;
-  readonly baselines: Signal<Baseline[]>;
+  readonly baselines: Signal<Named[]>;
   readonly failure: Signal<Failure>;
   readonly notices: Signal<Notice[]>;
   readonly caption: Signal<string>;
@@ -85,7 +85,7 @@ export class BaseStore {
     this.progress = bridge.trait("progress", NO_PROGRESS);
     this.question = bridge.trait("question", NO_QUESTION);
     this.methods = bridge.trait<Method[]>("methods", []);
-    this.baselines = bridge.trait<Baseline[]>("baselines", []);
+    this.baselines = bridge.trait<Named[]>("baselines", []);
     this.failure = bridge.trait<Failure>("error", {});
     this.notices = bridge.trait<Notice[]>("notices", []);
     this.caption = bridge.trait("caption", "");

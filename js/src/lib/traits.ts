@@ -58,7 +58,8 @@ export interface Method {
   parameters: Parameter[];
 }
 
-export interface Baseline {
+/** A value with the title it has in a menu. */
+export interface Named {
   name: string;
   title: string;
 }
