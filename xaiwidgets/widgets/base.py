@@ -21,6 +21,7 @@ from xaiwidgets.live.export import page
 from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.frontend import STATIC, asset, composes, core, hot_reload
+from xaiwidgets.widgets.words import encodable
 
 log = logging.getLogger(__name__)
 
@@ -251,12 +252,12 @@ class ExplainWidget(anywidget.AnyWidget):
         self.send({"type": "rollcall"})
 
         def conclude() -> None:
+            time.sleep(ANSWER_WITHIN)
             if self._heard_at < asked_at and not self._closed:
                 self._fall_asleep()
 
-        timer = threading.Timer(ANSWER_WITHIN, conclude)
-        timer.daemon = True
-        timer.start()
+        # a thread, not a timer: ipykernel keeps the thread object for a while, and a timer would keep this widget
+        threading.Thread(target=conclude, name="xaiwidgets-roll-call", daemon=True).start()
 
     def _handle_msg(self, message: Any) -> None:
         # Worker and comm threads both write traits; ipywidgets keeps its own bookkeeping without a lock.
@@ -269,6 +270,5 @@ class ExplainWidget(anywidget.AnyWidget):
 
 
 def escaped(text: object) -> str:
-    """Text as HTML shows it literally, isolated so that right-to-left labels do not reorder their neighbours."""
-    # half an emoji (a lone surrogate) cannot be encoded as UTF-8
-    return html.escape(str(text).encode("utf-8", "replace").decode("utf-8"))
+    """Text as HTML shows it literally."""
+    return html.escape(encodable(str(text)))
