@@ -15,7 +15,7 @@ interface ClassBarsProps {
 export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onContrast }: ClassBarsProps) {
   if (classes.length === 0) return null;
   return (
-    <section class="xw-classes" aria-label="the model's answers">
+    <div class="xw-classes" role="group" aria-label="the model's answers">
       <h3 class="xw-heading">The model says</h3>
       <ol class="xw-class-list">
         {classes.map((one) => {
@@ -43,7 +43,7 @@ export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onC
           );
         })}
       </ol>
-      <p class="xw-method-note">Click: why this? ⇧ click: rather than this?</p>
-    </section>
+      <p class="xw-method-note">Click explains, ⇧ click contrasts.</p>
+    </div>
   );
 }

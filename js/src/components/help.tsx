@@ -46,14 +46,14 @@ export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: rea
         </button>
       </div>
       <div class="xw-help-columns">
-        <section class="xw-help-list">
+        <div class="xw-help-list">
           <h4 class="xw-help-scope">anywhere in the widget</h4>
           <dl>{rows(bindings.filter((one) => !one.onMap))}</dl>
-        </section>
-        <section class="xw-help-list">
+        </div>
+        <div class="xw-help-list">
           <h4 class="xw-help-scope">while the pictures have the focus</h4>
           <dl>{rows(bindings.filter((one) => one.onMap))}</dl>
-        </section>
+        </div>
       </div>
       <p class="xw-help-note">
         With the pointer: hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed

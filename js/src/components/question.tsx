@@ -3,9 +3,8 @@
 import type { BaseStore } from "../lib/base-store";
 import { settingsFor } from "../lib/method";
 import type { ClassScore } from "../lib/traits";
+import { ClassMenu } from "./class-menu";
 import { Menu, type MenuGroup, type MenuItem } from "./menu";
-
-const ANYTHING_ELSE = "";
 
 interface QuestionProps {
   store: BaseStore;
@@ -13,15 +12,6 @@ interface QuestionProps {
   targetId: number | null;
   onTarget(id: number): void;
   onFoil(id: number | null): void;
-}
-
-/** The classes, plus one that was asked for by number and is not among the most probable. */
-function classItems(classes: readonly ClassScore[], extraId: number | null, extraLabel: string | null): MenuItem[] {
-  const items = classes.map((one) => ({ value: String(one.id), title: one.name }));
-  if (extraId !== null && !classes.some((one) => one.id === extraId)) {
-    items.push({ value: String(extraId), title: extraLabel || `class ${extraId}` });
-  }
-  return items;
 }
 
 function methodGroups(store: BaseStore): MenuGroup[] {
@@ -41,20 +31,19 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
   if (!baselines.some((one) => one.value === params.baseline)) {
     baselines.unshift({ value: params.baseline, title: question.baseline_title || params.baseline });
   }
-  const foils = classItems(classes, params.foil, question.foil_label).filter((one) => one.value !== String(targetId));
   const hasMenus = classes.length > 0;
   return (
     <p class="xw-question">
       <span class="xw-phrase">
         Why{" "}
         {hasMenus ? (
-          <Menu
-            inline
+          <ClassMenu
             label="class to explain"
-            value={String(targetId ?? "")}
-            items={classItems(classes, targetId, question.target_label)}
+            classes={classes}
+            chosen={targetId}
+            chosenName={question.target_label}
             offReason={offReason}
-            onChoose={(value) => onTarget(Number(value))}
+            onChoose={(id) => id !== null && onTarget(id)}
           />
         ) : (
           <bdi class="xw-noun">{question.target_label || "this answer"}</bdi>
@@ -63,13 +52,15 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
       {hasMenus && (
         <span class="xw-phrase">
           rather than{" "}
-          <Menu
-            inline
+          <ClassMenu
             label="class to contrast with"
-            value={params.foil === null ? ANYTHING_ELSE : String(params.foil)}
-            items={[{ value: ANYTHING_ELSE, title: "anything else" }, ...foils]}
+            classes={classes}
+            chosen={params.foil}
+            chosenName={question.foil_label}
+            none="anything else"
+            without={targetId}
             offReason={offReason}
-            onChoose={(value) => onFoil(value === ANYTHING_ELSE ? null : Number(value))}
+            onChoose={onFoil}
           />
         </span>
       )}{" "}

@@ -57,20 +57,27 @@ function addScale(parent: Element, store: HeatmapStore, x: number, y: number, wi
     polarity: store.polarity.value,
   });
   addPicture(parent, { width: 256, height: 1, rgba }, { x, y, width, height: 10 }, false);
-  const target = store.question.value.target_label;
-  const ticks: [number, string, string][] = diverging
+  const texts: [place: number, anchor: string, line: number, text: string][] = diverging
     ? [
-        [0, "start", `${formatNumber(-range)} opposes ${target}`],
-        [0.5, "middle", "0"],
-        [1, "end", `supports ${target} +${formatNumber(range)}`],
+        [0, "start", 0, formatNumber(-range)],
+        [0.5, "middle", 0, "0"],
+        [1, "end", 0, `+${formatNumber(range)}`],
+        [0, "start", 1, `◂ opposes ${shortened(store.question.value.target_label)}`],
+        [1, "end", 1, `supports ${shortened(store.question.value.target_label)} ▸`],
       ]
     : [
-        [0, "start", "0"],
-        [1, "end", formatNumber(range)],
+        [0, "start", 0, "0"],
+        [1, "end", 0, formatNumber(range)],
       ];
-  for (const [at, anchor, text] of ticks) {
-    add(parent, "text", { x: x + at * width, y: y + 24, "text-anchor": anchor, "font-size": 11 }, text);
+  for (const [place, anchor, line, text] of texts) {
+    add(parent, "text", { x: x + place * width, y: y + 24 + 15 * line, "text-anchor": anchor, "font-size": 11 }, text);
   }
+}
+
+/** Both ends of the scale carry the name: half the width each. */
+function shortened(label: string): string {
+  const letters = [...label];
+  return letters.length > 17 ? `${letters.slice(0, 16).join("")}…` : label;
 }
 
 function provenanceText(store: HeatmapStore): string {
@@ -92,7 +99,7 @@ export function figureSvg(store: HeatmapStore, title: string): { markup: string;
   const titleLines = wrap(title, 84);
   const notes = [...wrap(store.caption.value, 110), ...wrap(provenanceText(store), 110)];
   const top = 14 + 20 * titleLines.length;
-  const total = top + height + 56 + 15 * notes.length;
+  const total = top + height + 68 + 15 * notes.length;
 
   const svg = document.createElementNS(SVG, "svg");
   for (const [key, value] of Object.entries({ xmlns: SVG, width, height: total, viewBox: `0 0 ${width} ${total}` })) {
@@ -115,7 +122,7 @@ export function figureSvg(store: HeatmapStore, title: string): { markup: string;
   addPicture(svg, map, { ...right, opacity }, hard);
   if (display.view !== "mask") addScale(svg, store, right.x, top + height + 10, SIDE);
   notes.forEach((line, index) => {
-    add(svg, "text", { x: GAP, y: top + height + 58 + 15 * index, "font-size": 11, opacity: 0.75 }, line);
+    add(svg, "text", { x: GAP, y: top + height + 70 + 15 * index, "font-size": 11, opacity: 0.75 }, line);
   });
   return { markup: new XMLSerializer().serializeToString(svg), width, height: total };
 }

@@ -6,7 +6,7 @@ import { GapBadge, Trust } from "./trust";
 
 export function Footer({ store }: { store: HeatmapStore }) {
   return (
-    <footer class="xw-footer">
+    <div class="xw-footer">
       <GapBadge store={store} />
       <Trust store={store} />
       <span class="xw-footer-tools">
@@ -46,6 +46,6 @@ export function Footer({ store }: { store: HeatmapStore }) {
           ?
         </button>
       </span>
-    </footer>
+    </div>
   );
 }

@@ -7,8 +7,16 @@ import { renderMap, renderMask, renderUnderlay } from "../lib/render";
 import { pageBackground } from "../lib/theme";
 import type { HeatmapStore } from "./store";
 
-/** Maps this small are drawn with hard pixels: interpolation would invent detail. */
+/** Pictures this small, or zoomed this far, are drawn with hard pixels: interpolation would invent detail. */
 const PIXELATED_BELOW = 160;
+const PIXELATED_FROM_ZOOM = 3;
+
+function hasHardPixels(store: HeatmapStore, picture: { width: number; height: number } | null): boolean {
+  if (!picture) return false;
+  return (
+    Math.max(picture.width, picture.height) < PIXELATED_BELOW || store.zoom.state.value.scale >= PIXELATED_FROM_ZOOM
+  );
+}
 
 export function drawPhoto(store: HeatmapStore): Picture | null {
   const photo = store.photo.value;
@@ -38,7 +46,7 @@ export function drawMap(store: HeatmapStore): Picture | null {
 
 export function PhotoLayer({ store }: { store: HeatmapStore }) {
   const draw = useMemo(() => () => drawPhoto(store), [store]);
-  return <SignalCanvas class="xw-layer" draw={draw} />;
+  return <SignalCanvas class="xw-layer" hard={hasHardPixels(store, store.photo.value)} draw={draw} />;
 }
 
 function UnderlayLayer({ store }: { store: HeatmapStore }) {
@@ -47,27 +55,24 @@ function UnderlayLayer({ store }: { store: HeatmapStore }) {
     const fade = computed(() => (store.drawn.value.view === "mask" ? 0 : store.drawn.value.underlay));
     return () => drawUnderlay(store, fade.value);
   }, [store]);
-  return <SignalCanvas class="xw-layer" draw={draw} />;
+  return <SignalCanvas class="xw-layer" hard={hasHardPixels(store, store.photo.value)} draw={draw} />;
 }
 
 /** The faded photo and the map over it; the wipe cuts both, so that the photo itself shows on the left. */
 export function ResultLayers({ store }: { store: HeatmapStore }) {
   const draw = useMemo(() => () => drawMap(store), [store]);
-  const map = store.map.value;
-  const hard = map !== null && Math.max(map.width, map.height) < PIXELATED_BELOW;
   const { view, opacity, wipe } = store.display.value;
   return (
     <div class="xw-result" style={{ clipPath: view === "wipe" ? `inset(0 0 0 ${100 * wipe}%)` : "none" }}>
       {view !== "side" && <UnderlayLayer store={store} />}
       <div
         class="xw-map-layer"
-        data-hard={hard}
         style={{
           opacity: view === "overlay" || view === "wipe" ? opacity : 1,
           visibility: store.mapHidden.value ? "hidden" : "visible",
         }}
       >
-        <SignalCanvas class="xw-layer" draw={draw} />
+        <SignalCanvas class="xw-layer" hard={hasHardPixels(store, store.map.value)} draw={draw} />
       </div>
     </div>
   );

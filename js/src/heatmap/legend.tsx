@@ -47,17 +47,20 @@ function Bars({ histogram }: { histogram: Histogram }) {
 
 function ClipHandle({ store, histogram, share }: { store: HeatmapStore; histogram: Histogram; share: number }) {
   const { clip, scale_mode: mode } = store.display.value;
-  if (mode !== "own") return null;
+  if (mode === "shared") return null;
+  const fixed = mode === "fixed";
   const drag = (event: PointerEvent) => {
     const handle = event.currentTarget as HTMLElement;
     const box = handle.parentElement?.getBoundingClientRect();
     const ranking = store.ranking.value;
     if (!box || !ranking || !handle.hasPointerCapture(event.pointerId)) return;
     const value = histogram.low + ((event.clientX - box.left) / box.width) * (histogram.extent - histogram.low);
-    store.show({ clip: percentileOf(ranking, Math.abs(value)) });
+    store.show(fixed ? { range: Math.abs(value) } : { clip: percentileOf(ranking, Math.abs(value)) });
   };
-  const nudge = (step: number) =>
-    store.show({ clip: Math.min(Math.max(Math.round((clip + step) * 10) / 10, 90), 100) });
+  const nudge = (step: number) => {
+    if (fixed) store.show({ range: store.range.value * (1 + step / 2) });
+    else store.show({ clip: Math.min(Math.max(Math.round((clip + step) * 10) / 10, 90), 100) });
+  };
   return (
     <div
       class="xw-clip"
@@ -65,18 +68,18 @@ function ClipHandle({ store, histogram, share }: { store: HeatmapStore; histogra
       role="slider"
       tabIndex={0}
       title="drag: which value gets the full colour"
-      aria-label="clip percentile"
+      aria-label={fixed ? "fixed scale" : "clip percentile"}
       aria-valuemin={90}
       aria-valuemax={100}
       aria-valuenow={clip}
-      aria-valuetext={`${clip} percent, full colour at ${formatNumber(store.range.value)}`}
+      aria-valuetext={`${fixed ? "" : `${clip} percent, `}full colour at ${formatNumber(store.range.value)}`}
       onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
       onPointerMove={drag}
       onKeyDown={(event) => {
         if (event.key === "ArrowLeft" || event.key === "ArrowDown") nudge(-0.1);
         else if (event.key === "ArrowRight" || event.key === "ArrowUp") nudge(0.1);
-        else if (event.key === "Home") nudge(-10);
-        else if (event.key === "End") nudge(10);
+        else if (event.key === "Home" && !fixed) nudge(-10);
+        else if (event.key === "End" && !fixed) nudge(10);
       }}
     />
   );
@@ -123,7 +126,7 @@ function LegendNote({ store }: { store: HeatmapStore }) {
   const parts = [
     unit && `in ${unit}`,
     clippedText(store, ranking),
-    SCALE_WORDS[mode],
+    mode === "shared" && store.sharedRange === 0 ? "own scale: sums over units differ in size" : SCALE_WORDS[mode],
     mixed && "colours are mixed with the photo: read values from the cursor",
   ];
   return <p class="xw-legend-note">{parts.filter(Boolean).join(" · ")}</p>;

@@ -87,15 +87,7 @@ export function Pictures({ store }: { store: HeatmapStore }) {
       aria-label="pictures: arrow keys read the map, question mark lists the keys"
     >
       {view !== "wipe" && (
-        <Pane
-          store={store}
-          caption={
-            <>
-              input{label && ": "}
-              <bdi>{label}</bdi>
-            </>
-          }
-        >
+        <Pane store={store} caption={<bdi>{label || "input"}</bdi>}>
           <PhotoLayer store={store} />
         </Pane>
       )}

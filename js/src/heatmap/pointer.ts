@@ -128,7 +128,7 @@ export function attachPointer(store: HeatmapStore, element: HTMLElement, lifetim
       const box = element.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width;
       const y = (event.clientY - box.top) / box.height;
-      store.zoom.by(Math.exp(-event.deltaY / 240), x, y);
+      store.zoom.by(Math.exp(-event.deltaY / 400), x, y);
     },
     { ...options, passive: false },
   );

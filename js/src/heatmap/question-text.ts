@@ -9,10 +9,9 @@ export function questionText(store: HeatmapStore): string {
     method_title: method,
   } = store.question.value;
   const parts = [
-    `Why ${target || "this answer"}`,
-    foil && `rather than ${foil}`,
+    `Why ${target || "this answer"}${foil ? ` rather than ${foil}` : ""}`,
     baseline && `compared with ${baseline}`,
     method && `by ${method}`,
   ];
-  return `${parts.filter(Boolean).join(" ")}?`;
+  return `${parts.filter(Boolean).join(", ")}?`;
 }

@@ -51,7 +51,7 @@ export function RegionCard({ store }: { store: HeatmapStore }) {
   const answered = whatIf && JSON.stringify(whatIf.region) === JSON.stringify(region);
   const offReason = store.offReason.value;
   return (
-    <section class="xw-region" aria-label="chosen region">
+    <div class="xw-region" role="group" aria-label="chosen region">
       <h3 class="xw-heading">
         Region{" "}
         <span class="xw-hint">
@@ -95,6 +95,6 @@ export function RegionCard({ store }: { store: HeatmapStore }) {
         {store.askingWhatIf.value ? "asking…" : "Blur this region and ask again"}
       </button>
       {answered && <WhatIfResult result={whatIf} />}
-    </section>
+    </div>
   );
 }

@@ -1,7 +1,7 @@
 // What every widget knows: status, question, settings, and how they go to the kernel. Views read signals from here
 // and call its actions; nothing below this file talks to the model.
 
-import { batch, computed, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { type Announcer, makeAnnouncer } from "./announcer";
 import { Bridge } from "./bridge";
 import type { Model } from "./host";
@@ -129,6 +129,24 @@ export class BaseStore {
       if (this.kernel.state.value !== "saved") return "";
       return "This is a saved result: no running kernel answers, so nothing new can be computed.";
     });
+    this.#speakStatus();
+  }
+
+  /** Say what a change of status means; the first status is what the reader finds, not news. */
+  #speakStatus(): void {
+    const words: Partial<Record<Status, () => string>> = {
+      running: () => "computing",
+      ready: () => `ready. ${this.caption.peek()}`,
+      cancelled: () => "cancelled",
+      stale: () => "settings changed: press Enter to run",
+    };
+    let known = this.status.peek();
+    const stop = effect(() => {
+      const status = this.status.value;
+      if (status !== known) this.announcer.say(words[status]?.() ?? "");
+      known = status;
+    });
+    this.lifetime.addEventListener("abort", stop, { once: true });
   }
 
   get live(): boolean {

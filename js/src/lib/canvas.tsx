@@ -11,10 +11,12 @@ export interface Picture {
 
 interface SignalCanvasProps {
   class: string;
+  /** Show pixels as squares when enlarged. */
+  hard?: boolean;
   draw(): Picture | null;
 }
 
-export function SignalCanvas({ class: className, draw }: SignalCanvasProps) {
+export function SignalCanvas({ class: className, hard = false, draw }: SignalCanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(
     () =>
@@ -25,7 +27,7 @@ export function SignalCanvas({ class: className, draw }: SignalCanvasProps) {
       }),
     [draw],
   );
-  return <canvas ref={canvas} class={className} />;
+  return <canvas ref={canvas} class={className} data-hard={hard} />;
 }
 
 export function paint(canvas: HTMLCanvasElement, { width, height, rgba }: Picture): void {

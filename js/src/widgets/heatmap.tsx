@@ -38,7 +38,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       aria-describedby={`${store.uid}-caption`}
       onKeyDown={(event) => handleKey(event, bindings)}
     >
-      <header class="xw-header">
+      <div class="xw-header">
         <QuestionLine
           store={store}
           classes={store.classes.value}
@@ -47,7 +47,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
           onFoil={(foil) => store.change({ foil })}
         />
         <StatusChip store={store} summary={costSummary(store.quality.value)} />
-      </header>
+      </div>
       <ProgressLine store={store} />
       <ErrorPanel store={store} />
       <Notices store={store} />
@@ -58,7 +58,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
           {hasPicture && <Readout store={store} />}
           <Legend store={store} />
         </div>
-        <aside class="xw-side">
+        <div class="xw-side">
           <ClassBars
             classes={store.classes.value}
             targetId={store.targetId}
@@ -67,15 +67,15 @@ function Heatmap({ store }: { store: HeatmapStore }) {
             onExplain={(id) => store.explain(id)}
             onContrast={(id) => store.contrast(id)}
           />
-          <section class="xw-method" aria-label="method">
+          <div class="xw-method" role="group" aria-label="method">
             <h3 class="xw-heading">
               <bdi>{store.method.value?.title ?? store.question.value.method_title}</bdi>
             </h3>
             <Parameters store={store} />
             <MethodNote store={store} />
-          </section>
+          </div>
           <RegionCard store={store} />
-        </aside>
+        </div>
       </div>
       {hasPicture && (
         <>
