@@ -12,11 +12,17 @@ _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
 def label(labels: Labels, index: int) -> str:
     """The name of a class; its number where there is no name."""
-    if labels is None:
-        return f"class {index}"
+    name: object = f"class {index}"
     if isinstance(labels, Mapping):
-        return str(labels.get(index, f"class {index}"))
-    return str(labels[index]) if 0 <= index < len(labels) else f"class {index}"
+        name = labels.get(index, name)
+    elif labels is not None and 0 <= index < len(labels):
+        name = labels[index]
+    return encodable(str(name))
+
+
+def encodable(text: str) -> str:
+    """Without lone surrogates (half an emoji), which neither a message to the page nor a file can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def percent(share: float) -> str:
