@@ -44,20 +44,25 @@ def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tenso
 def train(
     model: nn.Module, images: Tensor, labels: Tensor, *, epochs: int, learning_rate: float, seed: int
 ) -> list[dict[str, Tensor]]:
-    """Adam with a one-cycle schedule on cross-entropy; the model ends in eval mode. A state dict an epoch."""
+    """Adam with a one-cycle schedule on cross-entropy; the model ends in eval mode. A state dict an epoch.
+
+    Dropout draws from the seed too; the global random state stays as it was.
+    """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), learning_rate)
     steps = epochs * -(-len(images) // 32)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
     checkpoints = []
     model.train()
-    for _ in range(epochs):
-        for rows in batches(len(images), 32, generator):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
-            optimizer.step()
-            schedule.step()
-        checkpoints.append({name: value.detach().clone() for name, value in model.state_dict().items()})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for _ in range(epochs):
+            for rows in batches(len(images), 32, generator):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
+                optimizer.step()
+                schedule.step()
+            checkpoints.append({name: value.detach().clone() for name, value in model.state_dict().items()})
     model.eval()
     return checkpoints
 

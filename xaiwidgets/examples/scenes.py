@@ -33,6 +33,11 @@ class ScenesCNN(nn.Module):
         return self.classifier(self.features(images * 2 - 1).mean((2, 3)))  # type: ignore[no-any-return]  # torch modules return Any
 
 
+def _to_side(picture: Tensor) -> Tensor:
+    """[n, 3, h, w] to [n, 3, 96, 96]; rounding may not leave 0..1."""
+    return nn.functional.interpolate(picture, (SIDE, SIDE), mode="bilinear", antialias=True).clamp(0, 1)
+
+
 def _crops(picture: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Square crops of random place and size (a third of the shorter side to all of it), [count, 3, 96, 96]."""
     height, width = picture.shape[1:]
@@ -41,7 +46,7 @@ def _crops(picture: Tensor, count: int, generator: torch.Generator) -> Tensor:
         side = int(min(height, width) * (1 / 3 + 2 / 3 * scale))
         y, x = int(top * (height - side)), int(left * (width - side))
         crop = picture[None, :, y : y + side, x : x + side]
-        rows.append(nn.functional.interpolate(crop, (SIDE, SIDE), mode="bilinear", antialias=True))
+        rows.append(_to_side(crop))
     return torch.cat(rows)
 
 
@@ -75,5 +80,5 @@ def mosaic(left: str, right: str) -> Tensor:
         side = min(picture.shape[2:])
         y, x = ((size - side) // 2 for size in picture.shape[2:])
         square = picture[:, :, y : y + side, x : x + side]
-        halves.append(nn.functional.interpolate(square, (SIDE, SIDE), mode="bilinear", antialias=True))
+        halves.append(_to_side(square))
     return torch.cat(halves, dim=3)
