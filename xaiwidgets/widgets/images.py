@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
@@ -16,7 +17,7 @@ _GUESSED = "pass image= (a picture, or a callable that undoes the normalisation)
 
 Pixels = NDArray[np.uint8]
 Picture = Any
-"""A PIL image, a uint8 array [h, w, 3] or [h, w], a float array or tensor in 0..1 ([c, h, w] for tensors)."""
+"""A PIL image, or an array [h, w, 3] or [h, w] or tensor [c, h, w]: uint8, or floating point in 0..1."""
 
 
 def pictures(
@@ -39,8 +40,11 @@ def pictures(
 
 def as_pixels(picture: Picture) -> Pixels:
     """Any picture as uint8 [height, width, 3]. Raises InputError if it is none."""
+    if isinstance(picture, Image.Image):
+        picture = picture.convert("RGB")  # palettes, transparency, CMYK
     if isinstance(picture, Tensor):
-        array = picture.detach().to("cpu", torch.float32).numpy()
+        tensor = picture.detach().cpu()
+        array = (tensor if tensor.dtype == torch.uint8 else tensor.float()).numpy()
         array = array if array.ndim == 2 else np.moveaxis(array, 0, -1)
     else:
         array = np.asarray(picture)
@@ -77,7 +81,9 @@ def _guess(inputs: Tensor) -> tuple[list[Pixels], str]:
     if not _within(low, high, 0, 1):
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
         natural = values * std + mean if values.shape[1] == 3 else values
-        if values.shape[1] == 3 and _within(float(natural.min()), float(natural.max()), 0, 1):
+        if _within(low, high, -1, 1):
+            values, note = (values + 1) / 2, f"Colours: -1..1 taken as black..white; {_GUESSED}."
+        elif values.shape[1] == 3 and _within(float(natural.min()), float(natural.max()), 0, 1):
             values, note = (
                 natural,
                 f"Colours: ImageNet normalisation undone, as the values {low:.2f}..{high:.2f} suggest; {_GUESSED}.",
