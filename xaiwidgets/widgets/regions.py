@@ -36,7 +36,7 @@ def check_region(region: dict[str, Any], height: int, width: int) -> tuple[int, 
     """`(y0, y1, x0, x1)` of a half-open rectangle inside the image. Raises InputError."""
     try:
         x0, y0, x1, y1 = (int(region[name]) for name in ("x0", "y0", "x1", "y1"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError("region", f"{region!r} is no region", hint="Give x0, y0, x1 and y1 in pixels.") from error
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InputError(
