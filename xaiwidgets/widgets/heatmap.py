@@ -31,6 +31,9 @@ SAVED_BUDGET = 1_000_000
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
 PROGRESS_EVERY = 0.1
 
+Aside = tuple[int, dict[str, Any]]
+"""An answer beside the explanation: the input it is about and the traits to change."""
+
 
 class HeatmapOverlay(ExplainWidget):
     """A heatmap over an image, with everything needed to question it. Made by `xaiwidgets.explain`."""
@@ -70,7 +73,9 @@ class HeatmapOverlay(ExplainWidget):
         self._reductions = {"sum"}
         self._scales: dict[int, float] = {}
         self._shown_input = -1
-        self._asides: LatestJob[dict[str, Any]] = LatestJob(self._aside_done, self._aside_changed)
+        self._asides: dict[str, LatestJob[Aside]] = {
+            name: LatestJob(self._aside_done, self._aside_changed) for name in ("whatif", "segments", "reduction")
+        }
         super().__init__(
             inputs=[{"label": f"input {index + 1}"} for index in range(len(views))],
             thumbnails=pictures.thumbnails(list(views)) if len(views) > 1 else b"",
@@ -91,8 +96,8 @@ class HeatmapOverlay(ExplainWidget):
         request = self._explanations.request(self.params)
         outputs = self._explanations.outputs(request.input, token.check)
         with self._sync_lock, self.hold_sync():
-            self._show_input(request.input)
-            self.classes = self._bars(outputs)
+            if request.input == self._shown_input:
+                self.classes = self._bars(outputs)
         started = reported = time.monotonic()
         for explanation in self._explanations.explain(request, token.check):
             now = time.monotonic()
@@ -114,6 +119,8 @@ class HeatmapOverlay(ExplainWidget):
         request, attribution = result.request, result.attribution
         method = find_method(request.method)
         unit = UNITS.get(self._score, "score")
+        self._show_input(request.input)
+        self.classes = self._bars(result.outputs)
         maps = reduce_all(_row(attribution.values), self._reductions, signed=method.signed, unit=unit)
         self._scales[request.input] = clip_range(maps[0].values, DISPLAY["clip"])
         self._send_maps(maps)
@@ -188,21 +195,25 @@ class HeatmapOverlay(ExplainWidget):
     # --- what a page asks for beside the explanation ----------------------------------------------------------------
 
     def _message(self, content: dict[str, Any]) -> None:
-        asks = {"whatif": self._what_if, "segments": self._superpixels, "reduction": self._add_reduction}
-        ask = asks.get(str(content.get("type")))
+        asks = {"whatif": self._what_if, "segments": self._superpixels, "reduction": self._send_reductions}
+        kind, index = str(content.get("type")), self._shown_input
+        ask = asks.get(kind)
         if ask is None:
             super()._message(content)
-        else:
-            self._asides.submit(lambda _token: iter([ask(content)]))
+            return
+        if kind == "reduction":
+            self._reductions |= REDUCTIONS.keys() & {str(content.get("key"))}
+        self._asides[kind].submit(lambda _token: iter([(index, ask(index, content))]))
 
     def what_if(self, x0: int, y0: int, x1: int, y1: int) -> dict[str, Any]:
         """Blur a rectangle of the shown input (half-open, in pixels) and predict again: classes before and after."""
-        changes = self._what_if({"region": {"x0": x0, "y0": y0, "x1": x1, "y1": y1}})
-        self._aside_done(changes, last=True)
-        return dict(self.whatif)
+        index = self._shown_input
+        changes = self._what_if(index, {"region": {"x0": x0, "y0": y0, "x1": x1, "y1": y1}})
+        self._aside_done((index, changes), last=True)
+        return dict(changes["whatif"])
 
-    def _what_if(self, content: dict[str, Any]) -> dict[str, Any]:
-        index, started = self._shown_input, time.monotonic()
+    def _what_if(self, index: int, content: dict[str, Any]) -> dict[str, Any]:
+        started = time.monotonic()
         height, width = self._explanations.points(index).shape[2:]
         rectangle = check_region(content.get("region") or {}, height, width)
         before = self._bars(self._explanations.outputs(index))
@@ -217,18 +228,15 @@ class HeatmapOverlay(ExplainWidget):
         region = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
         return {"whatif": {"region": region, "before": before, "after": after, "seconds": time.monotonic() - started}}
 
-    def _superpixels(self, _content: dict[str, Any]) -> dict[str, Any]:
-        height, width = (int(size) for size in self._explanations.points(self._shown_input).shape[2:])
-        labels = superpixels(self._views[self._shown_input], (height, width))
+    def _superpixels(self, index: int, _content: dict[str, Any]) -> dict[str, Any]:
+        height, width = (int(size) for size in self._explanations.points(index).shape[2:])
+        labels = superpixels(self._views[index], (height, width))
         return {"segments": pack_labels(labels), "segments_shape": [height, width]}
 
-    def _add_reduction(self, content: dict[str, Any]) -> dict[str, Any]:
-        key = str(content.get("key"))
-        if key in REDUCTIONS:
-            self._reductions.add(key)
-        shown = super().result
-        if shown is not None:
-            with self._sync_lock, self.hold_sync():
+    def _send_reductions(self, _index: int, _content: dict[str, Any]) -> dict[str, Any]:
+        with self._sync_lock, self.hold_sync():
+            shown = super().result
+            if shown is not None:
                 method = find_method(shown.request.method)
                 unit = UNITS.get(self._score, "score")
                 self._send_maps(
@@ -237,9 +245,10 @@ class HeatmapOverlay(ExplainWidget):
                 self.seq += 1
         return {}
 
-    def _aside_done(self, changes: dict[str, Any], last: bool) -> None:
-        if last:
-            with self._sync_lock, self.hold_sync():
+    def _aside_done(self, answer: Aside, last: bool) -> None:
+        index, changes = answer
+        with self._sync_lock, self.hold_sync():
+            if last and index == self._shown_input:
                 for name, value in changes.items():
                     setattr(self, name, value)
 
@@ -288,7 +297,8 @@ class HeatmapOverlay(ExplainWidget):
     def close(self) -> None:
         """Stop the work and let go of the model, the inputs and the results."""
         if hasattr(self, "_asides"):
-            self._asides.close()
+            for job in self._asides.values():
+                job.close()
             self._explanations.close()
         super().close()
 
