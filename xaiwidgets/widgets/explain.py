@@ -70,7 +70,7 @@ def explain(
                          "For the numbers of other inputs use xaiwidgets.attribute().")  # fmt: skip
     views, note = pictures(images, image)
     baseline = checked.get("baseline", "zeros")
-    named = isinstance(baseline, str) and baseline in BASELINES
+    named = _is_named(baseline)
     overlay = HeatmapOverlay(
         explanations, views, labels=labels, score=score, note=note,
         methods=menu(_works_on_images(images)),
@@ -90,6 +90,10 @@ def _is_class(target: Any) -> bool:
     return isinstance(target, int) and not isinstance(target, bool)
 
 
+def _is_named(baseline: Any) -> bool:
+    return isinstance(baseline, str) and baseline in BASELINES
+
+
 def _with_batch(inputs: Any) -> Any:
     """One image without a batch dimension is unmistakable, so it is taken as a batch of one."""
     return inputs[None] if isinstance(inputs, Tensor) and inputs.ndim == 3 else inputs
@@ -99,7 +103,7 @@ def _beyond_json(parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameter values a page cannot hold: modules, tensors, baseline objects."""
     plain = (bool, int, float, str, type(None))
     given = {name: value for name, value in parameters.items() if not isinstance(value, plain)}
-    if isinstance(parameters.get("baseline"), (int, float)):
+    if "baseline" in parameters and not _is_named(parameters["baseline"]):
         given["baseline"] = parameters["baseline"]
     return given
 

@@ -5,15 +5,18 @@ exist, with values in their ranges.
 """
 
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from xaiwidgets.api import Session
+from xaiwidgets.engine import baselines
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
 from xaiwidgets.engine.registry import METHODS, Method, find_method
@@ -69,13 +72,17 @@ class Explanations:
     """Answers requests about one model and its inputs."""
 
     def __init__(self, model: Any, inputs: Any, *, target: Any, given: dict[str, Any], **session: Any) -> None:
+        target = torch.as_tensor(target) if isinstance(target, (list, np.ndarray)) else target
         self._model, self._target, self._given, self._options = model, target, given, session
         self._inputs = Session(model, inputs, target=target, **session).problem.inputs
+        if "baseline" in given:
+            baselines.resolve(given["baseline"], self._inputs)  # wrong ones are refused before anything is shown
         self.count = self._inputs.rows
         self.model_name = type(model).__name__
         self._sessions: OrderedDict[tuple[Any, ...], Session] = OrderedDict()
         self._results: OrderedDict[str, Explanation] = OrderedDict()
         self._outputs: dict[int, Tensor] = {}
+        self._lock = threading.Lock()
 
     def request(self, params: dict[str, Any]) -> Request:
         """Check a page's `params`. Raises InputError or ParameterError naming what is wrong."""
@@ -83,17 +90,20 @@ class Explanations:
         index = _whole(params.get("input", 0), "input", self.count)
         values = {str(name): value for name, value in dict(params.get("parameters") or {}).items()}
         baseline = str(params.get("baseline") or "zeros")
-        if baseline != GIVEN and baseline not in BASELINES:
+        if baseline not in BASELINES and not (baseline == GIVEN and "baseline" in self._given):
             raise ParameterError(
                 "unknown_baseline", f"There is no baseline {baseline!r}", hint=did_you_mean(baseline, BASELINES)
             )
-        known = {parameter.name for parameter in method.parameters}
-        values = {name: value for name, value in values.items() if name in known and name != "baseline"}
+        # what belongs to another method or was given from Python is not the page's to say
+        known = {parameter.name for parameter in method.parameters} - {"baseline"}
+        values = {name: value for name, value in values.items() if name in known}
+        checked = method.check(values)
+        values = {name: checked[name] for name in known if name in values or name not in self._given}
         classes = self._classes()
         target, foil = (
             None if params.get(name) is None else _whole(params[name], name, classes) for name in ("target", "foil")
         )
-        return Request(index, target, None if foil == target else foil, method.name, baseline, values)
+        return Request(index, target, foil, method.name, baseline, values)
 
     def outputs(self, index: int, interrupt: Callable[[], None] | None = None) -> Tensor:
         """The model's output for one input, [classes] or whatever its shape is without the batch."""
@@ -106,8 +116,9 @@ class Explanations:
     def explain(self, request: Request, interrupt: Callable[[], None]) -> Iterator[Explanation]:
         """Results for a request, each better than the last; a finished one is given again without computing."""
         outputs = self.outputs(request.input, interrupt)
-        if request.target is None and self._target is None and outputs.ndim == 1 and len(outputs) > 1:
-            request = replace(request, target=int(outputs.argmax()))
+        target = self._class(request.input, outputs) if request.target is None else request.target
+        foil = None if target is None or request.foil == target else request.foil
+        request = replace(request, target=target, foil=foil)
         known = self._results.get(request.key)
         if known is not None:
             self._results.move_to_end(request.key)
@@ -139,8 +150,9 @@ class Explanations:
         self._sessions.clear()
         self._results.clear()
         self._outputs.clear()
-        del self._model, self._inputs, self._target
-        self._given = {}
+        for name in ("_model", "_inputs", "_target"):
+            self.__dict__.pop(name, None)
+        self._given, self._options = {}, {}
 
     def _classes(self) -> int:
         outputs = next(iter(self._outputs.values()), None)
@@ -148,33 +160,64 @@ class Explanations:
             outputs = self.outputs(0)
         return int(outputs.shape[0]) if outputs.ndim else 1
 
+    def _class(self, index: int, outputs: Tensor) -> int | None:
+        """The class a request that names none is about; None where the score is no class."""
+        target = _of_row(self._target, index)
+        if outputs.ndim != 1:
+            return None
+        if target is None:
+            return int(outputs.argmax()) if len(outputs) > 1 else None
+        whole = isinstance(target, np.integer) or (isinstance(target, Tensor) and target.numel() == 1)
+        return int(target) if whole else None
+
     def _session(
         self, index: int, target: int | None, foil: int | None, interrupt: Callable[[], None] | None
     ) -> Session:
-        key = (index, target, foil)
-        session = self._sessions.get(key)
-        if session is None:
-            chosen: Any = self._target if target is None else target if foil is None else Contrast(target, foil)
-            if isinstance(chosen, Tensor):
-                chosen = chosen[index : index + 1]
-            session = Session(self._model, self._inputs.select([index]), target=chosen, **self._options)
-        _keep(self._sessions, key, session)
-        session.problem.interrupt = interrupt
-        return session
+        # what is asked beside a run must not share its interrupt
+        key = (index, target, foil, interrupt is None)
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is None:
+                chosen: Any = _of_row(self._target, index)
+                if target is not None:
+                    chosen = target if foil is None else Contrast(target, foil)
+                session = Session(self._model, self._inputs.select([index]), target=chosen, **self._options)
+            _keep(self._sessions, key, session)
+            session.problem.interrupt = interrupt
+            return session
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         method = find_method(request.method)
         arguments = dict(request.parameters)
         names = {parameter.name for parameter in method.parameters}
         arguments |= {name: value for name, value in self._given.items() if name in names and name not in arguments}
-        if "baseline" in names and request.baseline != GIVEN:
-            arguments["baseline"] = request.baseline
+        if "baseline" in names:
+            named = request.baseline != GIVEN
+            arguments["baseline"] = (
+                request.baseline if named else self._baseline_of(arguments["baseline"], request.input)
+            )
         return arguments
+
+    def _baseline_of(self, baseline: Any, index: int) -> Any:
+        """A baseline that was given for all inputs, for one of them."""
+        if isinstance(baseline, list):
+            return [self._baseline_of(member, index) for member in baseline]
+        each = (
+            isinstance(baseline, Tensor) and baseline.ndim == self._inputs.points.ndim and len(baseline) == self.count
+        )
+        return baseline[index : index + 1] if each else baseline
 
 
 def menu(applicable: Callable[[Method], bool]) -> list[dict[str, Any]]:
     """The method menu with every parameter's control."""
     return [method.schema() for method in METHODS.values() if applicable(method)]
+
+
+def _of_row(target: Any, index: int) -> Any:
+    """A target's part for one input, where it has one for each."""
+    if isinstance(target, Contrast):
+        return Contrast(_of_row(target.a, index), _of_row(target.b, index))
+    return target[index : index + 1] if isinstance(target, Tensor) and target.ndim else target
 
 
 def _whole(value: Any, name: str, below: int) -> int:
