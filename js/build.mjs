@@ -1,6 +1,7 @@
 // Bundles the front end into the Python package: one ES module, one style sheet, and the small loader.
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { context } from "esbuild";
 
 const staticFolder = fileURLToPath(new URL("../xaiwidgets/static/", import.meta.url));
@@ -31,10 +32,19 @@ const contexts = await Promise.all([
   context({ ...shared, entryPoints: ["src/styles.css"], outfile: `${staticFolder}xaiwidgets.css` }),
 ]);
 
+/** Bytes after gzip: every notebook carries the bundle, and every widget the loader. */
+const BUDGETS = { "xaiwidgets.js": 45_000, "loader.js": 600 };
+
+async function checkSize(name, limit) {
+  const size = gzipSync(await readFile(staticFolder + name), { level: 9 }).length;
+  if (size > limit) throw new Error(`${name} has ${size} bytes after gzip, the budget is ${limit}`);
+}
+
 await mkdir(staticFolder, { recursive: true });
 if (watching) {
   await Promise.all(contexts.map((one) => one.watch()));
 } else {
   await Promise.all(contexts.map((one) => one.rebuild()));
   await Promise.all(contexts.map((one) => one.dispose()));
+  for (const [name, limit] of Object.entries(BUDGETS)) await checkSize(name, limit);
 }

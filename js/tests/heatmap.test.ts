@@ -227,7 +227,8 @@ describe("states", () => {
 
   it("says that the kernel is busy while a request waits", async () => {
     await mount({ request_id: 2, result_id: 1 });
-    expect(text(".xw-chip")).toBe("kernel busy: queued");
+    await vi.waitFor(() => expect(text(".xw-chip")).toBe("kernel busy: queued"), 2000);
+    expect(model.sentOf("hello")).toHaveLength(2);
   });
 
   it("warns of a large gap", async () => {

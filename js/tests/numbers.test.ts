@@ -114,6 +114,8 @@ describe("numbers in words", () => {
   it("prints scores and times briefly", () => {
     expect(formatScore(0.967)).toBe(".97");
     expect(formatScore(0.9999)).toBe("1.0");
+    expect(formatScore(1e-7)).toBe("<.001");
+    expect(formatScore(0)).toBe(".00");
     expect(formatScoreChange(-0.4201)).toBe("−.42");
     expect(formatSeconds(0.06)).toBe("60 ms");
     expect(formatSeconds(75)).toBe("1 min 15 s");

@@ -28,9 +28,15 @@ export function MainControls({ store }: { store: HeatmapStore }) {
   const { view, sign, unit, opacity, top_p: top, block } = store.display.value;
   const map = store.map.value;
   const size = map ? blockSize(block, map.width, map.height) : 1;
+  const blocks: Segment<UnitKind> = {
+    value: "block",
+    text: `${size} px`,
+    title: `blocks of ${size} × ${size} map pixels, summed`,
+  };
   const units: Segment<UnitKind>[] = [
     { value: "pixel", text: "pixel", title: "every pixel of the map" },
-    { value: "block", text: `${size} px`, title: `blocks of ${size} × ${size} map pixels, summed` },
+    // Blocks of one pixel are pixels.
+    ...(size > 1 || unit === "block" ? [blocks] : []),
     { value: "superpixel", text: "superpixel", title: "regions that follow the picture's edges, summed" },
   ];
   return (

@@ -2,6 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { Handle } from "../components/handle";
 import { SignalCanvas } from "../lib/canvas";
 import { formatCount, formatNumber, formatPercent } from "../lib/format";
 import { type Histogram, histogramOf, percentileOf } from "../lib/histogram";
@@ -45,42 +46,32 @@ function Bars({ histogram }: { histogram: Histogram }) {
   );
 }
 
-function ClipHandle({ store, histogram, share }: { store: HeatmapStore; histogram: Histogram; share: number }) {
+function ClipHandle({ store, histogram, place }: { store: HeatmapStore; histogram: Histogram; place: number }) {
   const { clip, scale_mode: mode } = store.display.value;
   if (mode === "shared") return null;
   const fixed = mode === "fixed";
-  const drag = (event: PointerEvent) => {
-    const handle = event.currentTarget as HTMLElement;
-    const box = handle.parentElement?.getBoundingClientRect();
+  const drag = (at: number) => {
+    const magnitude = Math.abs(histogram.low + at * (histogram.extent - histogram.low));
     const ranking = store.ranking.value;
-    if (!box || !ranking || !handle.hasPointerCapture(event.pointerId)) return;
-    const value = histogram.low + ((event.clientX - box.left) / box.width) * (histogram.extent - histogram.low);
-    store.show(fixed ? { range: Math.abs(value) } : { clip: percentileOf(ranking, Math.abs(value)) });
+    if (fixed) store.show({ range: magnitude });
+    else if (ranking) store.show({ clip: percentileOf(ranking, magnitude) });
   };
-  const nudge = (step: number) => {
-    if (fixed) store.show({ range: store.range.value * (1 + step / 2) });
-    else store.show({ clip: Math.min(Math.max(Math.round((clip + step) * 10) / 10, 90), 100) });
+  const step = (direction: number) => {
+    if (fixed) store.show({ range: store.range.value * (1 + direction / 20) });
+    else store.show({ clip: Math.min(Math.max(Math.round(10 * clip + direction) / 10, 90), 100) });
   };
   return (
-    <div
+    <Handle
       class="xw-clip"
-      style={{ left: `${100 * share}%` }}
-      role="slider"
-      tabIndex={0}
+      place={place}
       title="drag: which value gets the full colour"
-      aria-label={fixed ? "fixed scale" : "clip percentile"}
-      aria-valuemin={90}
-      aria-valuemax={100}
-      aria-valuenow={clip}
-      aria-valuetext={`${fixed ? "" : `${clip} percent, `}full colour at ${formatNumber(store.range.value)}`}
-      onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
-      onPointerMove={drag}
-      onKeyDown={(event) => {
-        if (event.key === "ArrowLeft" || event.key === "ArrowDown") nudge(-0.1);
-        else if (event.key === "ArrowRight" || event.key === "ArrowUp") nudge(0.1);
-        else if (event.key === "Home" && !fixed) nudge(-10);
-        else if (event.key === "End" && !fixed) nudge(10);
-      }}
+      label={fixed ? "fixed scale" : "clip percentile"}
+      now={clip}
+      low={90}
+      high={100}
+      text={`${fixed ? "" : `${clip} percent, `}full colour at ${formatNumber(store.range.value)}`}
+      onDrag={drag}
+      onStep={step}
     />
   );
 }
@@ -164,7 +155,7 @@ export function Legend({ store }: { store: HeatmapStore }) {
       <div class="xw-legend-axis">
         <Bars histogram={shown} />
         <SignalCanvas class="xw-strip" draw={strip} />
-        <ClipHandle store={store} histogram={shown} share={place(range)} />
+        <ClipHandle store={store} histogram={shown} place={place(range)} />
       </div>
       <div class="xw-ticks">
         {ticks.map((value) => (

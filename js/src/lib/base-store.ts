@@ -34,6 +34,9 @@ const NO_QUESTION: Question = {
 };
 const NO_PROGRESS: Progress = { done: 0, total: null, unit: "", eta_s: null, phase: "" };
 
+/** A free kernel starts sooner than this. */
+const ANSWER_EXPECTED_MS = 800;
+
 export class BaseStore {
   readonly bridge: Bridge;
   readonly kernel: KernelProbe;
@@ -65,7 +68,7 @@ export class BaseStore {
 
   readonly running: ReadonlySignal<boolean>;
   /** Asked, but the kernel has not begun: it is busy with a cell. */
-  readonly unanswered: ReadonlySignal<boolean>;
+  readonly unanswered = makeSignal(false);
   readonly method: ReadonlySignal<Method | undefined>;
   readonly hasBaseline: ReadonlySignal<boolean>;
   /** Why kernel-side controls are off; empty where they work. */
@@ -116,9 +119,6 @@ export class BaseStore {
     );
 
     this.running = computed(() => ["queued", "running", "partial"].includes(this.status.value));
-    this.unanswered = computed(
-      () => !this.running.value && this.status.value !== "error" && this.requestId.value > this.resultId.value,
-    );
     this.method = computed(() => this.methods.value.find((one) => one.name === this.params.value.method));
     this.hasBaseline = computed(
       () =>
@@ -130,6 +130,7 @@ export class BaseStore {
       return "This is a saved result: no running kernel answers, so nothing new can be computed.";
     });
     this.#speakStatus();
+    this.#watchForAnswers();
   }
 
   /** Say what a change of status means; the first status is what the reader finds, not news. */
@@ -147,6 +148,27 @@ export class BaseStore {
       known = status;
     });
     this.lifetime.addEventListener("abort", stop, { once: true });
+  }
+
+  /** A request that nobody takes up: the kernel is busy, or it is gone. Ask which. */
+  #watchForAnswers(): void {
+    const waiting = computed(
+      () => !this.running.value && this.status.value !== "error" && this.requestId.value > this.resultId.value,
+    );
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = effect(() => {
+      clearTimeout(timer);
+      if (!waiting.value) {
+        this.unanswered.value = false;
+        return;
+      }
+      timer = setTimeout(() => {
+        this.unanswered.value = true;
+        this.kernel.ask();
+      }, ANSWER_EXPECTED_MS);
+    });
+    this.lifetime.addEventListener("abort", stop, { once: true });
+    this.lifetime.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
   get live(): boolean {

@@ -39,6 +39,7 @@ export function formatSignedPercent(fraction: number): string {
 
 /** A probability as in print: .97, 1.0. */
 export function formatScore(score: number): string {
+  if (score > 0 && score < 0.0005) return "<.001";
   return score >= 0.995 ? "1.0" : score.toFixed(score < 0.01 && score > 0 ? 3 : 2).replace(/^0/, "");
 }
 
