@@ -73,19 +73,21 @@ def cifar() -> Trained:
     model = ResNet20()
     model.load_state_dict(load_file(weights))
     stored = np.load(data)
-    pixels = stored["images"][:256]
-    labels = stored["labels"][:256]
+    pixels = stored["images"][::8]  # the file is sorted by class
+    labels = stored["labels"][::8]
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     images = (images - mean[:, None, None]) / deviation[:, None, None]
-    return _correct(model.eval(), images.contiguous(), torch.as_tensor(labels).long(), 32, 0.7)
+    return _correct(model.eval(), images.contiguous(), torch.as_tensor(labels).long(), 32, 0.75)
 
 
 def _correct(model: nn.Module, images: Tensor, labels: Tensor, count: int, accuracy: float) -> Trained:
     with torch.no_grad():
         right = model(images).argmax(1) == labels
     assert right.float().mean() > accuracy
-    return Trained(model, images[right][:count], labels[right][:count])
+    spread = torch.nonzero(right).flatten()
+    chosen = spread[torch.linspace(0, len(spread) - 1, count).long()]
+    return Trained(model, images[chosen], labels[chosen])
 
 
 class Block(nn.Module):

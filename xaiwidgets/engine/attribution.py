@@ -76,8 +76,13 @@ def load(path: str | Path) -> Attribution:
                 "not_an_attribution", f"{path} holds no attribution", hint="Write one with Attribution.save(path)."
             )
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    header = {name: _decode(value, tensors) for name, value in json.loads(metadata["attribution"]).items()}
-    return Attribution(**header)
+    try:
+        header = {name: _decode(value, tensors) for name, value in json.loads(metadata["attribution"]).items()}
+        return Attribution(**header)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "not_an_attribution", f"{path} is damaged or of another version", f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _array(values: Tensor) -> np.ndarray[Any, Any]:

@@ -110,7 +110,7 @@ def read_inputs(inputs: Any, wrt: Key | Sequence[Key] | None = None) -> Inputs:
     explained, several = _choose_leaves(items, wrt)
     result = Inputs(items, explained, container, several)
     for key in explained:
-        _check_leaf(key, items[key], result.rows)
+        _check_leaf(key, items[key], items[explained[0]])
     for key, value in items.items():
         if key not in explained:
             _map(value, partial(_check_companion, key, result.rows))
@@ -167,7 +167,7 @@ def _choose_leaves(items: dict[Key, Any], wrt: Key | Sequence[Key] | None) -> tu
     )
 
 
-def _check_leaf(key: Key, leaf: Tensor, rows: int) -> None:
+def _check_leaf(key: Key, leaf: Tensor, first: Tensor) -> None:
     if not leaf.is_floating_point():
         raise InputError("integer_input", f"Input {key!r} has dtype {leaf.dtype}", hint="Convert it with .float().")
     if leaf.ndim == 0 or leaf.numel() == 0:
@@ -176,9 +176,11 @@ def _check_leaf(key: Key, leaf: Tensor, rows: int) -> None:
             f"Input {key!r} of shape {tuple(leaf.shape)} holds nothing to explain",
             hint="Inputs are batch first: [rows, ...] with at least one row.",
         )
-    if leaf.shape[0] != rows:
+    if leaf.shape[0] != first.shape[0]:
         raise InputError(
-            "batch_mismatch", f"Input {key!r} has {leaf.shape[0]} rows, the first explained input has {rows}"
+            "batch_mismatch",
+            f"Input {key!r} has {leaf.shape[0]} rows, the first explained input has {first.shape[0]}",
+            hint="Inputs explained together need the same rows.",
         )
     if not bool(torch.isfinite(leaf).all()):
         raise InputError(

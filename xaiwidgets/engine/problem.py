@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .batching import Batcher, counted_bytes, is_out_of_memory
+from .diagnosis import diagnose, require_finite, require_graph
 from .errors import Cancelled, ExplainError, ModelError
 from .inputs import Inputs, Key, read_inputs
 from .layers import LayerLike, call_order, find_layer, tapped
@@ -235,64 +236,17 @@ class Problem:
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            raise self._diagnosis(error) from error
-
-    def _diagnosis(self, error: Exception) -> ModelError:
-        """Name the usual reasons why a forward pass fails; the model's own words stay in the detail."""
-        said = f"{type(error).__name__}: {error}"
-        weight = next(self.module.parameters(), None) if self.module is not None else None
-        leaf = self.inputs.leaves[0]
-        if weight is not None and weight.device != leaf.device:
-            return ModelError(
-                "device_mismatch",
-                f"The model is on {weight.device}, the input on {leaf.device}",
-                said,
-                f"Move the input: inputs.to({str(weight.device)!r}).",
-            )
-        if weight is not None and weight.is_floating_point() and weight.dtype != leaf.dtype:
-            return ModelError(
-                "dtype_mismatch",
-                f"The model computes in {weight.dtype}, the input is {leaf.dtype}",
-                said,
-                f"Convert the input: inputs.to({weight.dtype}).",
-            )
-        if isinstance(error, RuntimeError | ValueError | TypeError | IndexError):
-            return ModelError(
-                "forward_failed",
-                f"The model does not accept an input of shape {list(leaf.shape)}",
-                said,
-                "Check that model(inputs) runs on its own, with the batch as the first axis; pass a dict for keyword "
-                "arguments, a tuple for several.",
-            )
-        return ModelError("forward_failed", "The model's forward pass raised an error", said)
+            raise diagnose(error, self.module, self.inputs.leaves[0]) from error
 
     def _scores(self, output: Any, rows: Tensor) -> Tensor:
         scores = self.scorer(output, rows).to(self.dtype)
-        if not bool(torch.isfinite(scores).all()):
-            raise ModelError(
-                "non_finite_score",
-                "The model's score is NaN or infinite",
-                f"For {int((~torch.isfinite(scores)).sum())} of {len(scores)} evaluations.",
-                "Check the input's scaling and the weights; a log-probability may be infinite at a baseline.",
-            )
+        require_finite(scores, "score")
         return scores
 
     def _differentiate(self, scores: Tensor, leaf: Tensor) -> Tensor:
         gradient = None
         if scores.requires_grad:
             (gradient,) = torch.autograd.grad(scores.sum(), leaf, allow_unused=True)
-        if gradient is None:
-            raise ModelError(
-                "not_differentiable",
-                "The score does not depend differentiably on the explained tensor",
-                "The graph between them is cut, for example by argmax, rounding, .detach(), .item() or no_grad.",
-                "Use a perturbation method such as occlusion, or explain a differentiable score.",
-            )
-        gradient = gradient.to(self.dtype)
-        if not bool(torch.isfinite(gradient).all()):
-            raise ModelError(
-                "non_finite_gradient",
-                "The gradient of the score is NaN or infinite",
-                hint="Look for a division, root or logarithm at zero in the model; half precision may overflow.",
-            )
+        gradient = require_graph(gradient).to(self.dtype)
+        require_finite(gradient, "gradient")
         return gradient

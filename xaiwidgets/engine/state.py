@@ -48,7 +48,7 @@ class _Eager:
     @contextmanager
     def __call__(self, needed: bool) -> Iterator[None]:
         # As long as nothing is compiled there is nothing to do, and importing the compiler takes seconds.
-        if not (needed and "torch._dynamo" in sys.modules):
+        if not (needed and "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")):
             yield
             return
         with self.guard:

@@ -118,7 +118,7 @@ class Scorer:
             if index.shape[1] != scores.ndim - 1:
                 raise TargetError(
                     "target_shape",
-                    f"A target of {_count(index.shape[1])} does not pick one number from an output of shape "
+                    f"{_count(index.shape[1]).capitalize()} as target does not pick one number from an output of shape "
                     f"[batch, {', '.join(map(str, scores.shape[1:]))}]",
                     hint=f"Give {_count(scores.ndim - 1)}, or a function of the output.",
                 )

@@ -141,7 +141,7 @@ def _visit(problem: Problem, paths: list[Path]) -> None:
         return
     points = torch.stack([path.start + alpha * path.step for path, alpha in missing])
     gradients, scores = problem.gradients(points, torch.tensor([path.row for path, _ in missing]))
-    integrands = gradients.mul_(torch.stack([path.step for path, _ in missing]))
+    integrands = gradients * torch.stack([path.step for path, _ in missing])
     totals = integrands.flatten(1).sum(1, dtype=problem.sum_dtype).tolist()
     for (path, alpha), *found in zip(missing, integrands, totals, scores.tolist(), strict=True):
         path.nodes[alpha] = Node(*found)
