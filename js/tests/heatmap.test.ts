@@ -1,40 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import widgets, { mountStatic } from "../src/index";
-import type { Params, Region } from "../src/lib/traits";
+import { el, ended, model, mount, params, press, settled, text, usePage } from "./page";
 import { HOSTILE, heatmapState, KernelModel } from "./state";
 
-let model: KernelModel;
-let el: HTMLElement;
-let ended: AbortController;
-
-/** Decoding, signals and rendering have all settled. */
-const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
-
-async function mount(change: Record<string, unknown> = {}): Promise<void> {
-  model = new KernelModel({ ...heatmapState(), ...change });
-  widgets.render({ model, el, signal: ended.signal });
-  await vi.waitFor(() => expect(model.sentOf("ack")).not.toHaveLength(0));
-  await settled();
-}
-
-function press(key: string, options: KeyboardEventInit = {}, selector = ".xw-pictures"): KeyboardEvent {
-  const event = new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true, ...options });
-  el.querySelector(selector)?.dispatchEvent(event);
-  return event;
-}
-
-const text = (selector: string) => el.querySelector(selector)?.textContent ?? "";
-const params = () => model.get("params") as Params;
-
-beforeEach(() => {
-  el = document.createElement("div");
-  document.body.append(el);
-  ended = new AbortController();
-});
-afterEach(() => {
-  ended.abort();
-  el.remove();
-});
+usePage();
 
 describe("lifecycle", () => {
   it("acknowledges the picture it painted", async () => {
@@ -126,6 +95,22 @@ describe("asking", () => {
     expect(el.querySelectorAll(".xw-question select")).toHaveLength(3);
   });
 
+  it("a class the model finds unlikely is asked for by number", async () => {
+    await mount();
+    const menu = el.querySelector<HTMLSelectElement>(".xw-question select");
+    if (!menu) throw new Error("no menu");
+    menu.value = "by number";
+    menu.dispatchEvent(new Event("change", { bubbles: true }));
+    await settled();
+    const input = el.querySelector<HTMLInputElement>(".xw-question input");
+    if (!input) throw new Error("no input");
+    input.value = "281";
+    press("Enter", {}, ".xw-question input");
+    await settled();
+    expect(params().target).toBe(281);
+    expect(model.sentOf("run")).toHaveLength(0);
+  });
+
   it("a layer without choices has no control", async () => {
     await mount();
     expect(text(".xw-parameters")).toContain("Steps");
@@ -143,71 +128,24 @@ describe("asking", () => {
   });
 });
 
-describe("reading with the keyboard", () => {
-  it("moves, reads aloud, and finds the strongest unit", async () => {
-    await mount();
-    press("n");
-    expect(model.get("cursor")).toEqual({ x: 0, y: 0 });
+describe("display", () => {
+  it("the legend's handle moves the clip with the arrows", async () => {
+    await mount({ display: { clip: 99.5 } });
+    press("ArrowLeft", {}, ".xw-clip");
+    expect(model.get("display")).toMatchObject({ clip: 99.4 });
     await settled();
-    expect(text(".xw-readout")).toContain("row 1 of 4, column 1");
-    expect(text("output[aria-live]")).toContain("supports, 38.1 %, rank 1");
-    const event = press("ArrowRight");
-    expect(event.defaultPrevented).toBe(true);
-    expect(model.get("cursor")).toEqual({ x: 1, y: 0 });
-    press("n");
-    press("End");
-    expect(model.get("cursor")).toMatchObject({ x: 3 });
+    model.set("display", { clip: 99.4, scale_mode: "fixed", range: 2 });
+    await settled();
+    press("ArrowRight", {}, ".xw-clip");
+    expect(model.get("display")).toMatchObject({ range: 2.1 });
   });
 
-  it("r, arrows, r sums a region, and w asks what if", async () => {
+  it("asks once for superpixels and for a missing reduction", async () => {
     await mount();
-    press("n");
-    press("r");
-    press("ArrowRight");
-    press("ArrowDown");
-    press("r");
-    expect(model.get("region")).toEqual({ x0: 0, y0: 0, x1: 2, y1: 2 } satisfies Region);
-    expect(model.get("selection")).toMatchObject({ sum: 13, positive: 13, negative: 0 });
+    for (const opacity of [0.1, 0.2, 0.3]) model.set("display", { unit: "superpixel", reduction: "l2", opacity });
     await settled();
-    expect(text(".xw-region")).toContain("+13.0");
-    press("w");
-    expect(model.sentOf("whatif")).toEqual([{ type: "whatif", region: { x0: 0, y0: 0, x1: 2, y1: 2 } }]);
-    model.set("whatif", {
-      region: { x0: 0, y0: 0, x1: 2, y1: 2 },
-      before: [{ id: 3, name: HOSTILE, score: 0.9 }],
-      after: [{ id: 3, name: HOSTILE, score: 0.4 }],
-      seconds: 0.1,
-    });
-    await settled();
-    expect(text(".xw-whatif")).toContain(".90 → .40");
-  });
-
-  it("keys that do nothing here stay the host's; handled ones do not leak", async () => {
-    await mount();
-    const leaked = vi.fn();
-    document.body.addEventListener("keydown", leaked, { signal: ended.signal });
-    press("v");
-    expect(leaked).not.toHaveBeenCalled();
-    expect(model.get("display")).toMatchObject({ view: "side" });
-    press("q");
-    press("a", { ctrlKey: true });
-    expect(leaked).toHaveBeenCalledTimes(2);
-  });
-
-  it("letters typed into a menu belong to the menu", async () => {
-    await mount();
-    press("v", {}, "select");
-    expect(model.get("display")).toEqual({ clip: 100 });
-  });
-
-  it("the table lists units from the strongest", async () => {
-    await mount();
-    press("t");
-    await settled();
-    const rows = [...el.querySelectorAll(".xw-table tbody tr")].map((row) => row.textContent);
-    expect(rows).toHaveLength(16);
-    expect(rows[0]).toContain("row 1 of 4, column 1");
-    expect(rows[1]).toContain("opposes");
+    expect(model.sentOf("segments")).toHaveLength(1);
+    expect(model.sentOf("reduction")).toEqual([{ type: "reduction", key: "l2" }]);
   });
 });
 
@@ -259,6 +197,7 @@ describe("without a kernel", () => {
     expect(menu?.disabled).toBe(true);
     expect(menu?.title).toContain("saved result");
     expect(text(".xw-chip")).toBe("read-only: saved result");
+    expect(el.querySelector<HTMLInputElement>("input[value=superpixel]")?.disabled).toBe(true);
     const wipe = el.querySelector<HTMLInputElement>("input[value=wipe]");
     expect(wipe?.disabled).toBe(false);
     wipe?.click();

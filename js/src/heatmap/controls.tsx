@@ -24,6 +24,8 @@ const SIGNS: Segment<Sign>[] = [
   { value: "absolute", text: "|·|", title: "strength without its sign" },
 ];
 
+const SUPERPIXELS = "regions that follow the picture's edges, summed";
+
 export function MainControls({ store }: { store: HeatmapStore }) {
   const { view, sign, unit, opacity, top_p: top, block } = store.display.value;
   const map = store.map.value;
@@ -37,7 +39,12 @@ export function MainControls({ store }: { store: HeatmapStore }) {
     { value: "pixel", text: "pixel", title: "every pixel of the map" },
     // Blocks of one pixel are pixels.
     ...(size > 1 || unit === "block" ? [blocks] : []),
-    { value: "superpixel", text: "superpixel", title: "regions that follow the picture's edges, summed" },
+    {
+      value: "superpixel",
+      text: "superpixel",
+      title: store.segments.value ? SUPERPIXELS : store.offReason.value || SUPERPIXELS,
+      disabled: !store.live && !store.segments.value,
+    },
   ];
   return (
     <div class="xw-controls">
