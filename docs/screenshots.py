@@ -1,0 +1,41 @@
+"""Take the pictures in docs/images from the quickstart, in a real JupyterLab: `make screenshots`."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Page, expect  # noqa: E402
+
+from tests.browser.lab import Lab, browser, open_notebook  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+PICTURES = {0: "digits", 1: "heatmap"}
+
+
+def take(page: Page, lab: Lab) -> None:
+    """Both widgets of the quickstart, in the light and the dark theme."""
+    shutil.copy(ROOT / "notebooks" / "quickstart.ipynb", lab.root)
+    open_notebook(page, lab.address("quickstart.ipynb"))
+    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(2, timeout=120_000)
+    for theme in ("Light", "Dark"):
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}")
+        expect(page.locator(".xw-widget").first).to_have_attribute("data-theme", theme.lower())
+        for place, name in PICTURES.items():
+            widget = page.locator(".xw-widget").nth(place)
+            widget.scroll_into_view_if_needed()
+            page.wait_for_timeout(800)
+            widget.screenshot(path=IMAGES / f"{name}-{theme.lower()}.png")
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
+        lab = Lab(Path(folder))
+        try:
+            take(chromium.new_page(viewport={"width": 1280, "height": 1400}), lab)
+        finally:
+            lab.close()
