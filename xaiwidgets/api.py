@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Literal
 
 import torch
@@ -98,7 +98,7 @@ class Session:
     def interrupt(self, interrupt: Callable[[], None] | None) -> None:
         self.problem.interrupt = interrupt
 
-    def stream(self, method: str = "integrated_gradients", **parameters: Any) -> Iterator[Attribution]:
+    def stream(self, method: str = "integrated_gradients", **parameters: Any) -> Generator[Attribution]:
         """Attributions, each better than the last. Wrong names and values raise here, before any work is done."""
         chosen = find_method(method)
         checked = chosen.check(parameters)
@@ -125,7 +125,7 @@ class Session:
         """Drop what is remembered. Needed only after changing weights through `.data`, which leaves no trace."""
         self.problem.remembered.forget()
 
-    def _run(self, method: Method, parameters: dict[str, Any]) -> Iterator[Attribution]:
+    def _run(self, method: Method, parameters: dict[str, Any]) -> Generator[Attribution]:
         run = self.problem.begin()
         partials = method.run(run, **parameters)
         seconds = 0.0
@@ -166,6 +166,7 @@ def attribute(
     wrt: Key | list[Key] | None = None,
     batch_size: int | Literal["auto"] = "auto",
     training: bool | None = None,
+    interrupt: Callable[[], None] | None = None,
     **parameters: Any,
 ) -> Attribution:
     """Explain a score of a model once; see `Session` for the arguments, `methods()` for methods and parameters."""
@@ -178,6 +179,7 @@ def attribute(
         wrt=wrt,
         batch_size=batch_size,
         training=training,
+        interrupt=interrupt,
     )
     return session.attribute(method, **parameters)
 
@@ -195,8 +197,11 @@ def stream(
     training: bool | None = None,
     interrupt: Callable[[], None] | None = None,
     **parameters: Any,
-) -> Iterator[Attribution]:
-    """Explain a score of a model, yielding each attribution as soon as it is better than the one before."""
+) -> Generator[Attribution]:
+    """Explain a score of a model, yielding each attribution as soon as it is better than the one before.
+
+    Closing the generator is cancelling: nothing runs between two results.
+    """
     session = Session(
         model,
         inputs,

@@ -76,6 +76,30 @@ def test_unknown_layers(digits):
     assert caught.value.code == "no_layers"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_scripted_and_transformed_models():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)).eval()
+    images = torch.rand(2, 1, 8, 8)
+    for transformed in (torch.jit.script(model), torch.jit.trace(model, images), torch.fx.symbolic_trace(model)):
+        found, expected = (
+            attribute(one, images, target=1, method="integrated_gradients").values for one in (transformed, model)
+        )
+        torch.testing.assert_close(found, expected)
+    with pytest.raises(ModelError) as caught:
+        attribute(torch.jit.trace(model, images), images, target=1, method="grad_cam")
+    assert caught.value.code == "no_layers"
+
+
+def test_a_recurrent_model_and_autocast():
+    recurrent = nn.LSTM(5, 8, batch_first=True).eval()
+    words = torch.rand(3, 7, 5)
+    found = attribute(recurrent, words, target=lambda output: output[0][:, -1].sum(1))
+    torch.testing.assert_close(found.values.sum((1, 2)), found.score - found.baseline_score, rtol=1e-3, atol=1e-5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = attribute(recurrent, words, target=lambda output: output[0][:, -1].sum(1))
+    torch.testing.assert_close(rough.values, found.values, rtol=0.1, atol=0.02)
+
+
 def test_a_layer_that_does_not_run():
     model = nn.Sequential(nn.Linear(3, 2)).eval()
     model.spare = nn.Linear(3, 3)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from xaiwidgets.api import Session, attribute, methods, stream
 from xaiwidgets.engine.errors import Cancelled, ModelError
-from xaiwidgets.engine.state import borrowed, lock_of, module_of
+from xaiwidgets.engine.state import borrowed, eager, lock_of, module_of
 
 METHODS = [method.name for method in methods()]
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -149,6 +149,28 @@ def test_the_module_behind_a_model():
     assert module_of(lambda x: x) is None
     assert lock_of(model) is lock_of(model)
     assert lock_of(model) is not lock_of(Net())
+
+
+def test_compiled_code_is_off_while_anyone_needs_that():
+    torch.compiler.reset()
+    compilations = []
+
+    def backend(graph, _inputs):
+        compilations.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(lambda x: x + 1, backend=backend)
+    first, second = eager(needed=True), eager(needed=True)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # in the order that would leave a plain context manager switched on
+    compiled(torch.ones(2))
+    assert not compilations
+    second.__exit__(None, None, None)
+    with eager(needed=False):
+        compiled(torch.ones(2))
+    assert compilations
+    torch.compiler.reset()
 
 
 def test_two_threads_on_one_model_take_turns():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .errors import ModelError, ParameterError, did_you_mean
@@ -13,13 +14,24 @@ from .errors import ModelError, ParameterError, did_you_mean
 LayerLike = nn.Module | str | None
 
 
-def find_layer(module: nn.Module | None, layer: nn.Module | str) -> tuple[str, nn.Module]:
-    """The dotted name and the module of a layer given as either."""
+def open_module(module: nn.Module | None) -> nn.Module:
+    """The module, if its layers can be watched."""
     if module is None:
         raise ModelError(
             "no_layers", "The model is a plain function, so it has no layers", hint="Pass the torch module itself."
         )
-    named = dict(module.named_modules())
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            "no_layers",
+            "The layers of a scripted or traced model cannot be watched",
+            hint="Pass the module it was made from, or use a method that needs no layer.",
+        )
+    return module
+
+
+def find_layer(module: nn.Module | None, layer: nn.Module | str) -> tuple[str, nn.Module]:
+    """The dotted name and the module of a layer given as either."""
+    named = dict(open_module(module).named_modules())
     if isinstance(layer, str):
         name = layer.removeprefix("_orig_mod.")
         if name in named:

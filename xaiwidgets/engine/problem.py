@@ -17,7 +17,7 @@ from .batching import Batcher, counted_bytes, is_out_of_memory
 from .diagnosis import diagnose, require_finite, require_graph
 from .errors import Cancelled, ExplainError, ModelError
 from .inputs import Inputs, Key, read_inputs
-from .layers import LayerLike, call_order, find_layer, tapped
+from .layers import LayerLike, call_order, find_layer, open_module, tapped
 from .memory import Memory, model_stamp
 from .state import borrowed, check_mode, eager, lock_of, module_of
 from .target import Score, Scorer, Target, unwrap
@@ -151,10 +151,7 @@ class Problem:
 
     def layer_names(self, accept: Callable[[Tensor], bool]) -> list[str]:
         """Names of the layers with an accepted output, in the order in which they finish a one-row pass."""
-        if self.module is None:
-            find_layer(None, "")
-            return []
-        module, found = self.module, list[str]()
+        module, found = open_module(self.module), list[str]()
 
         def watched(*arguments: Any, **keywords: Any) -> Any:
             with call_order(module, accept) as order:
