@@ -12,7 +12,7 @@ SMALL = 64 * 64
 THUMBNAIL = 64
 
 
-def encode(pixels: NDArray[np.uint8], *, quality: int = 85) -> bytes:
+def encode(pixels: NDArray[np.uint8], *, quality: int = 75) -> bytes:
     """PNG for small pictures, JPEG for large ones. `pixels`: uint8 [height, width, 3]."""
     buffer = io.BytesIO()
     picture = Image.fromarray(pixels)
@@ -36,9 +36,12 @@ def thumbnails(pictures: list[NDArray[np.uint8]]) -> bytes:
 
 
 def data_uri(pixels: NDArray[np.uint8], width: int) -> str:
-    """A picture as a data URI, `width` pixels wide; small ones are enlarged by whole pixels."""
+    """A picture as a data URI, `width` pixels wide; small ones are enlarged by whole pixels.
+
+    Coarser than `encode`: beside the map itself, a noisy map as JPEG is what weighs most in a saved notebook.
+    """
     height = max(round(pixels.shape[0] * width / pixels.shape[1]), 1)
     method = Image.Resampling.NEAREST if pixels.shape[1] < width else Image.Resampling.LANCZOS
-    data = encode(np.asarray(Image.fromarray(pixels).resize((width, height), method)), quality=80)
+    data = encode(np.asarray(Image.fromarray(pixels).resize((width, height), method)), quality=60)
     kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

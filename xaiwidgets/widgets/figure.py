@@ -16,7 +16,7 @@ from xaiwidgets.live.render import compose, render
 from xaiwidgets.widgets.base import escaped
 from xaiwidgets.widgets.words import percent
 
-WIDTH = 168
+WIDTH = 144
 _ROWS = 8
 
 
