@@ -1,0 +1,43 @@
+"""Widgets that are closed when their test is over."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pages import PATIENCE, Colourful, colourful_images
+
+import xaiwidgets as xw
+from xaiwidgets.examples import Example
+from xaiwidgets.examples import digits as train_digits
+
+
+@pytest.fixture(scope="session")
+def example() -> Example:
+    """The digits and their network, trained briefly."""
+    return train_digits(epochs=3)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Any]]:
+    """`explain` for the test; what it makes is closed afterwards."""
+    made = []
+
+    def explain(*args: Any, wait: bool = True, **kwargs: Any) -> Any:
+        widget = xw.explain(*args, **kwargs)
+        made.append(widget)
+        return widget.wait(PATIENCE) if wait else widget
+
+    yield explain
+    for widget in made:
+        widget.close()
+
+
+@pytest.fixture
+def model() -> Colourful:
+    return Colourful()
+
+
+@pytest.fixture
+def widget(make: Callable[..., Any], model: Colourful) -> Any:
+    """Two small colour images, explained."""
+    return make(model, colourful_images(2), labels=["ant", "bee", "cat", "dog", "eel"])
