@@ -140,6 +140,12 @@ describe("display", () => {
     expect(model.get("display")).toMatchObject({ range: 2.1 });
   });
 
+  it("a cursor and a region of a larger map are not read on a smaller one", async () => {
+    await mount({ cursor: { x: 100, y: 3 }, region: { x0: 2, y0: 2, x1: 90, y1: 90 } });
+    expect(text(".xw-readout")).toContain("Point at a picture");
+    expect(el.querySelector(".xw-region")).toBeNull();
+  });
+
   it("asks once for superpixels and for a missing reduction", async () => {
     await mount();
     for (const opacity of [0.1, 0.2, 0.3]) model.set("display", { unit: "superpixel", reduction: "l2", opacity });

@@ -32,7 +32,9 @@ export function ClassBars({ classes, targetId, foilId, offReason, onExplain, onC
                 title={offReason || `probability ${formatNumber(one.score)}${logit}`}
                 onClick={(event) => (event.shiftKey ? onContrast(one.id) : onExplain(one.id))}
               >
-                <bdi class="xw-class-name">{one.name}</bdi>
+                <span class="xw-class-name">
+                  <bdi>{one.name}</bdi>
+                </span>
                 <span class="xw-class-role">{role === "explained" ? "why" : role === "contrast" ? "vs" : ""}</span>
                 <span class="xw-class-track" aria-hidden="true">
                   <span class="xw-class-bar" style={{ width: `${100 * Math.min(Math.max(one.score, 0), 1)}%` }} />

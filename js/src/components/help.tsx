@@ -1,21 +1,14 @@
 // The keys, on demand, over the widget.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { BaseStore } from "../lib/base-store";
+import { useFocusWhileOpen } from "../lib/focus";
 import type { Binding } from "../lib/keys";
 
 export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: readonly Binding[] }) {
   const close = useRef<HTMLButtonElement>(null);
   const open = store.helpOpen.value;
-  useEffect(() => {
-    if (!open) return;
-    const root = store.element.getRootNode() as Document | ShadowRoot;
-    const before = root.activeElement;
-    close.current?.focus();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, [open, store]);
+  useFocusWhileOpen(open, close);
   if (!open) return null;
   const rows = (list: readonly Binding[]) =>
     list.map((binding) => (

@@ -1,8 +1,9 @@
 // Files from the page itself, and the Python lines for what only the kernel can give.
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { copyText } from "../lib/clipboard";
 import { download } from "../lib/download";
+import { useFocusWhileOpen } from "../lib/focus";
 import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
 import { questionText } from "./question-text";
@@ -47,6 +48,8 @@ function PythonLine({ text, means }: { text: string; means: string }) {
 export function ExportMenu({ store }: { store: HeatmapStore }) {
   const [failure, setFailure] = useState("");
   const open = store.exportOpen.value;
+  const first = useRef<HTMLButtonElement>(null);
+  useFocusWhileOpen(open, first);
   const save = async (format: Format) => {
     try {
       download(`explanation.${format.name}`, await format.make(store));
@@ -57,7 +60,13 @@ export function ExportMenu({ store }: { store: HeatmapStore }) {
     }
   };
   return (
-    <span class="xw-export">
+    <span
+      class="xw-export"
+      onFocusOut={(event) => {
+        const next = event.relatedTarget;
+        if (next instanceof Node && !event.currentTarget.contains(next)) store.exportOpen.value = false;
+      }}
+    >
       <button
         type="button"
         class="xw-button xw-disclosure"
@@ -71,9 +80,10 @@ export function ExportMenu({ store }: { store: HeatmapStore }) {
       </button>
       {open && (
         <div class="xw-menu" role="group" aria-label="export">
-          {FORMATS.map((format) => (
+          {FORMATS.map((format, index) => (
             <button
               key={format.name}
+              ref={index === 0 ? first : null}
               type="button"
               class="xw-menu-item"
               disabled={!store.map.value}

@@ -12,7 +12,9 @@ function Change({ before, after }: { before: ClassScore; after: ClassScore | und
   if (!after) return null;
   return (
     <li class="xw-change">
-      <bdi class="xw-class-name">{before.name}</bdi>
+      <span class="xw-class-name">
+        <bdi>{before.name}</bdi>
+      </span>
       <span class="xw-number">
         {formatScore(before.score)} → {formatScore(after.score)}
       </span>

@@ -94,14 +94,25 @@ export class HeatmapStore extends BaseStore {
     this.display = computed(() => ({ ...DEFAULT_DISPLAY, ...display.value }));
     let drawn: Display = DEFAULT_DISPLAY;
     this.drawn = computed(() => {
-      const next = { ...this.display.value, opacity: 1, wipe: 0 };
+      const { sign } = this.display.value;
+      // A map without signs has no side to hide.
+      const next: Display = { ...this.display.value, opacity: 1, wipe: 0, sign: this.signed.value ? sign : "both" };
       if (Object.entries(next).some(([name, value]) => drawn[name as keyof Display] !== value)) drawn = next;
       return drawn;
     });
     const cursor = bridge.trait<Partial<Point>>("cursor", {});
-    this.cursor = computed(() => present<Point>(cursor.value));
+    this.cursor = computed(() => {
+      const point = present<Point>(cursor.value);
+      const map = this.map.value;
+      // Chosen on a larger map: another method may answer with a coarser one.
+      return point && map && (point.x >= map.width || point.y >= map.height) ? null : point;
+    });
     const region = bridge.trait<Partial<Region>>("region", {});
-    this.region = computed(() => present<Region>(region.value));
+    this.region = computed(() => {
+      const chosen = present<Region>(region.value);
+      const map = this.map.value;
+      return chosen && map && (chosen.x1 > map.width || chosen.y1 > map.height) ? null : chosen;
+    });
     const whatIf = bridge.trait<Partial<WhatIf>>("whatif", {});
     this.whatIf = computed(() => present<WhatIf>(whatIf.value));
     this.point = computed(() => this.hover.value ?? this.cursor.value);

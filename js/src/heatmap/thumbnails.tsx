@@ -41,7 +41,9 @@ export function Thumbnails({ store }: { store: HeatmapStore }) {
               backgroundPositionX: `${(100 * index) / (inputs.length - 1)}%`,
             }}
           />
-          <bdi class="xw-thumbnail-label">{input.label || `input ${index + 1}`}</bdi>
+          <span class="xw-thumbnail-label">
+            <bdi>{input.label || `input ${index + 1}`}</bdi>
+          </span>
         </button>
       ))}
     </div>
