@@ -2,6 +2,7 @@
 
 Twin of js/src/lib/render.ts. A map and the reader's display settings give RGBA:
 
+- values are added up over the unit shown (pixel or square block): attributions are a sum, so a block's is its pixels';
 - the range r is a percentile of |a| (nearest rank), so that a few extreme pixels do not hide the rest;
 - strength t = min(|a| / r, 1) ** gamma; signed maps put zero at the middle of a diverging table;
 - over a picture, opacity follows the strength (its square root), so that zero lets the picture through.
@@ -46,6 +47,17 @@ def _chosen_range(settings: dict[str, Any], shared: float) -> float:
     return {"fixed": float(settings["range"]), "shared": shared}.get(settings["scale_mode"], 0.0)
 
 
+def block_sums(values: NDArray[np.floating[Any]], size: int) -> tuple[NDArray[np.floating[Any]], Any]:
+    """Sums over square blocks [rows, columns], and the index that spreads them over the pixels again.
+
+    `size` in pixels; 0 makes 14 blocks along the longer side. Blocks at the right and lower edge may be smaller.
+    """
+    side = max(1, math.floor((size if size > 0 else max(values.shape) / 14) + 0.5))
+    starts = [np.arange(0, extent, side) for extent in values.shape]
+    sums: NDArray[np.floating[Any]] = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
+    return sums, np.ix_(*(np.arange(extent) // side for extent in values.shape))
+
+
 def keep_sign(values: NDArray[np.floating[Any]], sign: str) -> NDArray[np.floating[Any]]:
     """The part of the values a sign mode shows."""
     low = 0 if sign == "positive" else -np.inf
@@ -63,15 +75,16 @@ def render(
     warm_supports: bool = True,
     shared_range: float = 0.0,
 ) -> Rendered:
-    """Draw a map [height, width].
+    """Draw a map [height, width] by pixels or blocks; superpixels are drawn as blocks, for want of their map.
 
     `table` is a diverging table where `signed` (and the sign mode is not "absolute"), else a sequential one, [256, 3];
     `shared_range` the range common to several maps, 0 where there is none.
     """
     settings = DISPLAY | (display or {})
     values = values.astype(np.float32).astype(np.float64)
-    limit = _chosen_range(settings, shared_range) or clip_range(values, settings["clip"])
-    shown = keep_sign(values, settings["sign"])
+    sums, unit_of = (values, ...) if settings["unit"] == "pixel" else block_sums(values, settings["block"])
+    limit = _chosen_range(settings, shared_range) or clip_range(sums, settings["clip"])
+    shown = keep_sign(sums, settings["sign"])[unit_of]
     strength = np.minimum(np.abs(shown) / limit, 1.0) ** settings["gamma"] if limit > 0 else np.zeros_like(shown)
     if signed and settings["sign"] != "absolute":
         direction = np.sign(shown) * (1.0 if warm_supports else -1.0)

@@ -14,12 +14,12 @@ from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
 from xaiwidgets.live.jobs import LatestJob, State, Token
-from xaiwidgets.live.render import DISPLAY, clip_range
+from xaiwidgets.live.render import DISPLAY, block_sums, clip_range
 from xaiwidgets.live.transport import Map, pack, pack_labels
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.base import ExplainWidget
 from xaiwidgets.widgets.errors import explain_error
-from xaiwidgets.widgets.explanations import Explanation, Explanations
+from xaiwidgets.widgets.explanations import Explanation, Explanations, Request
 from xaiwidgets.widgets.figure import figure, strongest
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
@@ -30,6 +30,8 @@ SAVED_BUDGET = 1_000_000
 """Bytes of a result above which the widget says that it is heavy to save."""
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
 PROGRESS_EVERY = 0.1
+HUMAN_SCALE = 64
+"""From this many pixels on the shorter side, blocks are shown first: single pixels are too small to judge."""
 
 Aside = tuple[int, dict[str, Any]]
 """An answer beside the explanation: the input it is about and the traits to change."""
@@ -53,7 +55,7 @@ class HeatmapOverlay(ExplainWidget):
     segments_shape: Any = traitlets.List().tag(sync=True)
     classes: Any = traitlets.List().tag(sync=True)
     quality = traitlets.Dict().tag(sync=True)
-    shared_scale = traitlets.Float(0.0).tag(sync=True)
+    shared_scale = traitlets.Dict().tag(sync=True)
     cursor = traitlets.Dict().tag(sync=True)
     region = traitlets.Dict().tag(sync=True)
     whatif = traitlets.Dict().tag(sync=True)
@@ -71,15 +73,17 @@ class HeatmapOverlay(ExplainWidget):
             note,
         )
         self._reductions = {"sum"}
-        self._scales: dict[int, float] = {}
+        self._scales: dict[int, dict[str, float]] = {}
+        self._scales_of: tuple[str, str] = ("", "")
         self._shown_input = -1
         self._asides: dict[str, LatestJob[Aside]] = {
             name: LatestJob(self._aside_done, self._aside_changed) for name in ("whatif", "segments", "reduction")
         }
+        shape = explanations.points(0).shape[2:]
         super().__init__(
             inputs=[{"label": f"input {index + 1}"} for index in range(len(views))],
             thumbnails=pictures.thumbnails(list(views)) if len(views) > 1 else b"",
-            display=dict(DISPLAY),
+            display=DISPLAY | {"unit": "block" if min(shape) >= HUMAN_SCALE else "pixel"},
             **traits,
         )
         self._show_input(int(self.params.get("input", 0)))
@@ -122,9 +126,8 @@ class HeatmapOverlay(ExplainWidget):
         self._show_input(request.input)
         self.classes = self._bars(result.outputs)
         maps = reduce_all(_row(attribution.values), self._reductions, signed=method.signed, unit=unit)
-        self._scales[request.input] = clip_range(maps[0].values, DISPLAY["clip"])
         self._send_maps(maps)
-        self.shared_scale = max(self._scales.values())
+        self._share_scale(request, maps[0].values)
         self.quality = _quality(attribution, complete=method.complete)
         self.question = self._question(result)
         self.notices = self._notices(maps[0].values)
@@ -132,6 +135,14 @@ class HeatmapOverlay(ExplainWidget):
             maps[0].values, signed=method.signed, question=self.question, gap=self.quality.get("gap")
         )
         self.provenance = provenance(self._explanations.model_name, result)
+
+    def _share_scale(self, request: Request, values: NDArray[np.floating[Any]]) -> None:
+        """The range that suits every input explained so far in the same way, for pixels and for blocks."""
+        if (request.method, request.baseline) != self._scales_of:
+            self._scales, self._scales_of = {}, (request.method, request.baseline)
+        by_unit = {"pixel": values, "block": block_sums(values, DISPLAY["block"])[0]}
+        self._scales[request.input] = {unit: clip_range(sums, DISPLAY["clip"]) for unit, sums in by_unit.items()}
+        self.shared_scale = {unit: max(scales[unit] for scales in self._scales.values()) for unit in by_unit}
 
     def _send_maps(self, maps: list[Map]) -> None:
         self.maps, self.map_data = pack(maps)
