@@ -52,7 +52,7 @@ export function PhotoLayer({ store }: { store: HeatmapStore }) {
 function UnderlayLayer({ store }: { store: HeatmapStore }) {
   const draw = useMemo(() => {
     // Computed, so that a new clip or sign does not draw the photo again.
-    const fade = computed(() => (store.drawn.value.view === "mask" ? 0 : store.drawn.value.underlay));
+    const fade = computed(() => (store.display.value.view === "mask" ? 0 : store.display.value.underlay));
     return () => drawUnderlay(store, fade.value);
   }, [store]);
   return <SignalCanvas class="xw-layer" hard={hasHardPixels(store, store.photo.value)} draw={draw} />;

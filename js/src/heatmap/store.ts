@@ -46,7 +46,7 @@ export class HeatmapStore extends BaseStore {
   /** Ways to make one number of a pixel's channels; empty where there is only one channel. */
   readonly reductions: Signal<Named[]>;
   readonly display: ReadonlySignal<Display>;
-  /** The display without what is done by style alone: opacity and wipe never redraw a canvas. */
+  /** The display as far as the map is drawn by it: opacity, wipe and the faded photo never redraw the map. */
   readonly drawn: ReadonlySignal<Display>;
 
   readonly maps: Signal<DecodedMap[]> = makeSignal([]);
@@ -96,7 +96,13 @@ export class HeatmapStore extends BaseStore {
     this.drawn = computed(() => {
       const { sign } = this.display.value;
       // A map without signs has no side to hide.
-      const next: Display = { ...this.display.value, opacity: 1, wipe: 0, sign: this.signed.value ? sign : "both" };
+      const next: Display = {
+        ...this.display.value,
+        opacity: 1,
+        wipe: 0,
+        underlay: 1,
+        sign: this.signed.value ? sign : "both",
+      };
       if (Object.entries(next).some(([name, value]) => drawn[name as keyof Display] !== value)) drawn = next;
       return drawn;
     });
@@ -133,7 +139,7 @@ export class HeatmapStore extends BaseStore {
       return units.kind === "pixel" ? pixelRanking.value : new Ranking(units.values);
     });
     this.range = computed(() =>
-      this.ranking.value ? rangeOf(this.display.value, this.ranking.value, this.sharedRange) : 0,
+      this.ranking.value ? rangeOf(this.drawn.value, this.ranking.value, this.sharedRange) : 0,
     );
     const sign = computed(() => this.display.value.sign);
     this.paletteKind = computed(() => (this.signed.value && sign.value !== "absolute" ? "diverging" : "sequential"));
@@ -144,7 +150,7 @@ export class HeatmapStore extends BaseStore {
 
   /** The shared range is measured in pixels: it means nothing for sums over units. */
   get sharedRange(): number {
-    return this.display.value.unit === "pixel" ? this.sharedScale.value : 0;
+    return this.drawn.value.unit === "pixel" ? this.sharedScale.value : 0;
   }
 
   show(patch: Partial<Display>): void {
