@@ -101,10 +101,10 @@ def fixed_rule(name: str, count: int) -> tuple[list[float], list[float]]:
     steps = np.arange(count)
     if name == "gauss_legendre":
         nodes, weights = np.polynomial.legendre.leggauss(count)
-        return list((nodes + 1) / 2), list(weights / 2)
+        return ((nodes + 1) / 2).tolist(), (weights / 2).tolist()
     if name == "trapezoid":
         weights = np.full(count, 1 / (count - 1))
         weights[[0, -1]] /= 2
-        return list(steps / (count - 1)), list(weights)
+        return (steps / (count - 1)).tolist(), weights.tolist()
     shift = {"left": 0.0, "midpoint": 0.5, "right": 1.0}[name]
-    return list((steps + shift) / count), [1 / count] * count
+    return ((steps + shift) / count).tolist(), [1 / count] * count
