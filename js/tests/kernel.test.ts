@@ -109,6 +109,17 @@ describe("liveness", () => {
     expect(probeKernel(new Bridge(new StaticModel({}), ended.signal)).state.value).toBe("saved");
   });
 
+  it("is patient with a kernel it has heard", () => {
+    const model = new ListeningModel({});
+    const kernel = probeKernel(new Bridge(model, ended.signal));
+    model.emit("msg:custom", { type: "hello", id: 1 });
+    kernel.ask();
+    vi.advanceTimersByTime(9000);
+    expect(kernel.state.value).toBe("live");
+    vi.advanceTimersByTime(1000);
+    expect(kernel.state.value).toBe("saved");
+  });
+
   it("asks again on demand", () => {
     const model = new ListeningModel({});
     const kernel = probeKernel(new Bridge(model, ended.signal));

@@ -6,6 +6,8 @@ import type { Bridge } from "./bridge";
 import { listen } from "./host";
 
 export const ANSWER_WITHIN_MS = 2000;
+/** A kernel that was heard before is more likely busy than gone. */
+export const HEARD_BEFORE_WITHIN_MS = 10_000;
 
 export type Liveness = "asking" | "live" | "saved";
 
@@ -29,9 +31,10 @@ export function probeKernel(bridge: Bridge): KernelProbe {
     if (isStatic) return;
     clearTimeout(timer);
     if (state.value === "saved") state.value = "asking";
+    const patience = state.value === "live" ? HEARD_BEFORE_WITHIN_MS : ANSWER_WITHIN_MS;
     timer = setTimeout(() => {
       state.value = "saved";
-    }, ANSWER_WITHIN_MS);
+    }, patience);
     count += 1;
     bridge.send({ type: "hello", id: count });
   };
