@@ -2,7 +2,8 @@
 // itself, `mountStatic` for the exported page.
 
 import { bidFarewell } from "./lib/farewell";
-import type { RenderContext } from "./lib/host";
+import type { Model, RenderContext } from "./lib/host";
+import { sharing } from "./lib/shared";
 import { StaticModel } from "./lib/static-model";
 import { mountHeatmap } from "./widgets/heatmap";
 
@@ -30,4 +31,10 @@ export function mountStatic(el: HTMLElement, state: Record<string, unknown> | St
 }
 
 export { StaticModel };
-export default { initialize: () => ({ mount }), render: mount };
+
+/** The hidden core, once a notebook: what its widgets draw themselves with. */
+function initialize({ model: core }: { model: Model }): { mount: typeof mount } {
+  return { mount: (context) => mount({ ...context, model: sharing(context.model, core) }) };
+}
+
+export default { initialize, render: mount };

@@ -58,9 +58,14 @@ class Lab:
         self.root.mkdir(parents=True)
         self._environment = {**os.environ, **{name: str(folder / sub) for name, sub in PRIVATE_FOLDERS.items()}}
         self._environment |= {"OMP_WAIT_POLICY": "passive"}
-        self._write(folder / "config/labconfig/page_config.json", {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
+        self._write(
+            folder / "config/labconfig/page_config.json",
+            {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+        )
         # reopened notebooks show their widgets only if their state was saved
-        self._write(folder / "settings/@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings", {"saveState": True})
+        self._write(
+            folder / "settings/@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings", {"saveState": True}
+        )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -71,7 +76,13 @@ class Lab:
             "--PasswordIdentityProvider.hashed_password=", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly",
         ]  # fmt: skip
         with self._log.open("w") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], cwd=self.root, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *options],
+                cwd=self.root,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
         self._wait_until_up()
 
     def notebook(self, name: str, cells: Sequence[str]) -> str:

@@ -70,9 +70,13 @@ def ready(page, number: int = 1):
 
 def pixels(page, selector: str, index: int = 0) -> np.ndarray:
     """RGBA of a canvas, [height, width, 4]."""
-    found = page.locator(selector).nth(index).evaluate(
-        """canvas => { const { width, height } = canvas;
+    found = (
+        page.locator(selector)
+        .nth(index)
+        .evaluate(
+            """canvas => { const { width, height } = canvas;
           return [height, width, [...canvas.getContext('2d').getImageData(0, 0, width, height).data]]; }"""
+        )
     )
     return np.array(found[2], dtype=np.uint8).reshape(found[0], found[1], 4)
 
@@ -102,7 +106,13 @@ from xaiwidgets.live.transport import unpack
 values = unpack(w.maps, w.map_data)["sum"]
 np.save("reference.npy", render(values, table("default", signed=w.maps[0]["signed"]), signed=w.maps[0]["signed"], display=w.display).rgba)
 """
-    address = lab.notebook("pixels.ipynb", [SETUP, f"w = xw.explain(net, images[:1], method={method!r}).wait()\nw.display = {{**w.display, 'view': 'side'}}\nw"])
+    address = lab.notebook(
+        "pixels.ipynb",
+        [
+            SETUP,
+            f"w = xw.explain(net, images[:1], method={method!r}).wait()\nw.display = {{**w.display, 'view': 'side'}}\nw",
+        ],
+    )
     open_notebook(page, address)
     ready(page)
     run_code(page, reference)
@@ -192,7 +202,14 @@ def test_running_again_and_deleting_leave_nothing_behind(lab, page):
     page.wait_for_timeout(4_500)
     run_code(page, "del w")
     assert ask(lab, page, "(gc.collect(), len(alive))[1]") == 0
-    assert ask(lab, page, "len([m for m in __import__('ipywidgets').widgets.widget._instances.values() if type(m).__name__ == 'HeatmapOverlay'])") == 0
+    assert (
+        ask(
+            lab,
+            page,
+            "len([m for m in __import__('ipywidgets').widgets.widget._instances.values() if type(m).__name__ == 'HeatmapOverlay'])",
+        )
+        == 0
+    )
 
 
 def test_a_saved_notebook_lives_without_its_kernel(lab, page):
@@ -263,9 +280,16 @@ def test_everything_by_keyboard(lab, page):
 
 
 def test_hostile_labels_are_shown_literally(lab, page):
-    labels = ["<script>document.title='owned'</script>", "\"quotes' & <b>bold</b>", "\u202eright to left مرحبا", "half an emoji \ud83d"]
+    labels = [
+        "<script>document.title='owned'</script>",
+        "\"quotes' & <b>bold</b>",
+        "\u202eright to left مرحبا",
+        "half an emoji \ud83d",
+    ]
     setup = SETUP + f"\nlabels = json.loads({json.dumps(labels)!r})"
-    open_notebook(page, lab.notebook("hostile.ipynb", [setup, "w = xw.explain(net, images[:1], labels=labels).wait()\nw"]))
+    open_notebook(
+        page, lab.notebook("hostile.ipynb", [setup, "w = xw.explain(net, images[:1], labels=labels).wait()\nw"])
+    )
     widget = ready(page)
     shown = "\n".join(widget.locator(".xw-class-name").all_text_contents())
     assert labels[0] in shown
@@ -277,15 +301,23 @@ def test_hostile_labels_are_shown_literally(lab, page):
 
 
 def test_quickstart_in_light_and_dark_is_accessible(lab, page):
-    (lab.root / "quickstart.ipynb").write_text((ROOT / "notebooks/quickstart.ipynb").read_text(encoding="utf-8"), encoding="utf-8")
+    (lab.root / "quickstart.ipynb").write_text(
+        (ROOT / "notebooks/quickstart.ipynb").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     open_notebook(page, lab.address("quickstart.ipynb"))
     ready(page, 2)
     page.add_script_tag(path=AXE)
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{'true' if 'Light' in theme else 'false'}'")
-        expect(page.locator(".xw-widget").first).to_have_attribute("data-theme", "light" if "Light" in theme else "dark")
+        page.wait_for_function(
+            f"() => document.body.dataset.jpThemeLight === '{'true' if 'Light' in theme else 'false'}'"
+        )
+        expect(page.locator(".xw-widget").first).to_have_attribute(
+            "data-theme", "light" if "Light" in theme else "dark"
+        )
         page.locator(".xw-widget").first.scroll_into_view_if_needed()
         page.wait_for_timeout(500)
-        found = page.evaluate("async () => (await axe.run({ include: ['.xw-root'] })).violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 120))])")
+        found = page.evaluate(
+            "async () => (await axe.run({ include: ['.xw-root'] })).violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 120))])"
+        )
         assert found == []

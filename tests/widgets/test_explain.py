@@ -11,6 +11,7 @@ from pages import PATIENCE, Colourful, ask, colourful_images, expecting, shown, 
 
 import xaiwidgets as xw
 from xaiwidgets.examples import Example
+from xaiwidgets.widgets.base import described
 
 Make = Callable[..., Any]
 
@@ -211,8 +212,8 @@ def test_baselines_that_do_not_fit_are_refused_at_once(make: Make, model: Colour
 
 def test_every_method_of_the_menu_works_with_its_defaults(make: Make, example: Example, model: Colourful) -> None:
     for widget in (make(example.model, example.images[:1]), make(model, colourful_images())):
-        assert [entry["name"] for entry in widget.methods] == [method.name for method in xw.methods()]
-        for entry in widget.methods:
+        assert widget.methods == [method.name for method in xw.methods()]
+        for entry in described(widget.methods):
             defaults = {
                 control["name"]: control["default"]
                 for control in entry["parameters"]

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import traitlets
 from pages import PATIENCE, Colourful, ask, colourful_images, expecting, shown, tell
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 import xaiwidgets as xw
+from xaiwidgets.live.colors import matplotlib_table
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.regions import blur_region, superpixels
 
@@ -273,3 +275,32 @@ def test_heavy_results_say_so(make: Make) -> None:
     assert not widget.static_ok
     small = make(lambda images: images.flatten(1).sum(1), torch.rand(1, 3, 8, 8), method="saliency")
     assert small.static_ok
+
+
+def test_palettes_of_matplotlib_become_custom_tables(widget: Any) -> None:
+    widget.palette = "coolwarm"
+    assert widget.palette == "custom"
+    assert widget.lut == matplotlib_table("coolwarm").tobytes()
+    with pytest.raises(ValueError, match="no palette 'sunny'"):
+        widget.palette = "sunny"
+
+
+def test_the_static_picture_follows_palette_polarity_and_sign(widget: Any) -> None:
+    widget.wait(PATIENCE)
+    pictures = [widget._figure()]
+    for name, value in (
+        ("polarity", "cool"),
+        ("palette", "red_blue"),
+        ("display", {**widget.display, "sign": "absolute"}),
+    ):
+        setattr(widget, name, value)
+        pictures.append(widget._figure())
+    assert len(set(pictures)) == 4
+
+
+@pytest.mark.parametrize("change", [{"clip": "all"}, {"view": "upside down"}, {"glow": 1}, {"gamma": float("nan")}])
+def test_display_settings_of_the_wrong_kind_are_refused(widget: Any, change: dict[str, Any]) -> None:
+    before = dict(widget.display)
+    with pytest.raises(traitlets.TraitError, match=next(iter(change))):
+        widget.display = {**before, **change}
+    assert widget.display == before

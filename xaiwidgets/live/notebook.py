@@ -40,7 +40,7 @@ def convert(notebook: Any, static: Path) -> str:
             model = states.get(data.get(WIDGET_VIEW, {}).get("model_id"))
             if model is not None and model["state"].get("_kind"):
                 del data[WIDGET_VIEW]
-                data["text/html"] = embed(_traits(model), data.get("text/html", ""))
+                data["text/html"] = embed(_traits(model, states), data.get("text/html", ""))
     if all("_kind" in model["state"] or model["model_module"] == "@jupyter-widgets/base" for model in states.values()):
         notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(require_js_url="", mathjax_url=FORMULAS if _has_formulas(notebook) else "")
@@ -53,9 +53,12 @@ def _has_formulas(notebook: Any) -> bool:
     return any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells)
 
 
-def _traits(model: dict[str, Any]) -> dict[str, Any]:
-    """A saved model's public traits, with its buffers back in their places."""
+def _traits(model: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:
+    """A saved model's public traits, with its buffers back in their places and its methods described."""
     state = dict(model["state"])
+    core = states.get(str(state.get("_core")).removeprefix("anywidget:"), {"state": {}})["state"]
+    known = {method["name"]: method for method in core.get("methods", [])}
+    state["methods"] = [known.get(entry, entry) if isinstance(entry, str) else entry for entry in state["methods"]]
     for buffer in model.get("buffers", []):
         state[buffer["path"][0]] = base64.b64decode(buffer["data"])
     return {name: value for name, value in state.items() if name == "_kind" or not name.startswith("_")}

@@ -23,6 +23,14 @@ DISPLAY: dict[str, Any] = {
 }  # fmt: skip
 """The default display settings; their meaning and ranges stand in docs/widgets.md."""
 
+CHOICES = {
+    "view": ("overlay", "side", "wipe", "mask"),
+    "sign": ("both", "positive", "negative", "absolute"),
+    "unit": ("pixel", "block", "superpixel"),
+    "scale_mode": ("own", "shared", "fixed"),
+    "reduction": ("sum", "magnitude", "l2"),
+}
+
 FADED = {"light": (217.0, 38.0 / 255.0), "dark": (0.0, 0.2)}  # offset and factor of the greys under an overlay
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
@@ -33,6 +41,19 @@ class Rendered:
 
     rgba: NDArray[np.uint8]
     range: float
+
+
+def check_display(display: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the defaults filled in. Raises ValueError for an unknown name or a value of the wrong kind."""
+    for name, value in display.items():
+        if name not in DISPLAY:
+            raise ValueError(f"display has no setting {name!r}; it has {', '.join(DISPLAY)}")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"display[{name!r}] is {value!r}; choose {', '.join(CHOICES[name])}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if name not in CHOICES and not number:
+            raise ValueError(f"display[{name!r}] is {value!r}, not a number")
+    return DISPLAY | display
 
 
 def clip_range(values: NDArray[np.floating[Any]], clip: float) -> float:

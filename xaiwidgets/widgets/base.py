@@ -8,7 +8,7 @@ import html
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -17,6 +17,8 @@ import anywidget
 import traitlets
 from anywidget import WidgetTrait
 
+from xaiwidgets.engine.registry import find_method
+from xaiwidgets.live.colors import matplotlib_table, palettes
 from xaiwidgets.live.export import page
 from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.widgets.errors import explain_error
@@ -47,6 +49,7 @@ class ExplainWidget(anywidget.AnyWidget):
     _core = WidgetTrait().tag(sync=True)
     _inline = traitlets.Bool(False).tag(sync=True)
 
+    methods: Any = traitlets.List().tag(sync=True)
     schema = traitlets.Int(1).tag(sync=True)
     status = traitlets.Enum(STATUSES, "empty").tag(sync=True)
     progress = traitlets.Dict().tag(sync=True)
@@ -60,6 +63,7 @@ class ExplainWidget(anywidget.AnyWidget):
     caption = traitlets.Unicode().tag(sync=True)
     provenance = traitlets.Dict().tag(sync=True)
     palette = traitlets.Unicode("default").tag(sync=True)
+    lut = traitlets.Bytes().tag(sync=True)
     polarity = traitlets.Enum(("warm", "cool"), "warm").tag(sync=True)
     theme = traitlets.Enum(("auto", "light", "dark"), "auto").tag(sync=True)
     display = traitlets.Dict().tag(sync=True)
@@ -73,6 +77,8 @@ class ExplainWidget(anywidget.AnyWidget):
             traits |= {"_esm": asset("loader.js"), "_core": core()}
         elif not hot_reload():
             traits |= {"_esm": asset("xaiwidgets.js"), "_css": asset("xaiwidgets.css")}
+        if not composes():
+            traits["methods"] = described(traits.get("methods", []))
         self._sync_lock = threading.RLock()
         self._results: dict[str, Any] = {}
         self._closed = False
@@ -144,7 +150,7 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def static_state(self) -> dict[str, Any]:
         """The traits a page needs to show this widget without a kernel."""
-        state = self.get_state()
+        state = self.get_state() | {"methods": described(self.methods)}
         return {
             name: value
             for name, value in state.items()
@@ -223,6 +229,15 @@ class ExplainWidget(anywidget.AnyWidget):
 
     # --- the page's side --------------------------------------------------------------------------------------------
 
+    @traitlets.validate("palette")
+    def _known_palette(self, proposal: dict[str, Any]) -> str:
+        """A name of ours, "default", "custom" (the 768 bytes in `lut`), or any of matplotlib's, which become custom."""
+        name: str = proposal["value"]
+        if name in {"default", "custom", *palettes()}:
+            return name
+        self.lut = matplotlib_table(name).tobytes()
+        return "custom"
+
     @traitlets.observe("params")
     def _params_changed(self, change: dict[str, Any]) -> None:
         if change["old"] in ({}, traitlets.Undefined) or not hasattr(self, "_job"):
@@ -266,7 +281,13 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def _went_inline(self, change: dict[str, Any]) -> None:
         if change["new"]:
+            self.methods = described(self.methods)
             self._css, self._esm = asset("xaiwidgets.css"), asset("xaiwidgets.js")
+
+
+def described(methods: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
+    """The descriptions behind method names: what the core holds for the widgets that list names only."""
+    return [find_method(entry).schema() if isinstance(entry, str) else entry for entry in methods]
 
 
 def escaped(text: object) -> str:

@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
-from xaiwidgets.engine.registry import Method, find_method
+from xaiwidgets.engine.registry import METHODS, find_method
 from xaiwidgets.engine.target import Contrast
-from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations, menu
+from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations
 from xaiwidgets.widgets.heatmap import HeatmapOverlay
 from xaiwidgets.widgets.images import pictures
 from xaiwidgets.widgets.reductions import REDUCTIONS
 from xaiwidgets.widgets.words import Labels
 
 DEFAULT_METHOD = "integrated_gradients"
+IMAGES_MEET = {"gradient", "image", "layer"}
+"""What methods may need and images have: the menu offers the methods with no other needs."""
 
 
 def explain(
@@ -73,7 +75,7 @@ def explain(
     named = _is_named(baseline)
     overlay = HeatmapOverlay(
         explanations, views, labels=labels, score=score, note=note,
-        methods=menu(_works_on_images(images)),
+        methods=[candidate.name for candidate in METHODS.values() if set(candidate.needs) <= IMAGES_MEET],
         baselines=[{"name": name, "title": title} for name, title in (BASELINES if named else {GIVEN: "as given"} | BASELINES).items()],
         reductions=[{"name": name, "title": title} for name, title in REDUCTIONS.items()] if images.shape[1] > 1 else [],
         params={
@@ -106,9 +108,3 @@ def _beyond_json(parameters: dict[str, Any]) -> dict[str, Any]:
     if "baseline" in parameters and not _is_named(parameters["baseline"]):
         given["baseline"] = parameters["baseline"]
     return given
-
-
-def _works_on_images(images: Tensor) -> Callable[[Method], bool]:
-    """Which methods the menu offers: those whose needs an image meets."""
-    met = {"gradient", "image", "layer"} if images.is_floating_point() else {"image"}
-    return lambda candidate: set(candidate.needs) <= met

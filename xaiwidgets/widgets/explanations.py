@@ -19,7 +19,7 @@ from xaiwidgets.api import Session
 from xaiwidgets.engine import baselines
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
-from xaiwidgets.engine.registry import METHODS, Method, find_method
+from xaiwidgets.engine.registry import find_method
 from xaiwidgets.engine.target import Contrast
 
 KEEP = 24
@@ -206,11 +206,6 @@ class Explanations:
             isinstance(baseline, Tensor) and baseline.ndim == self._inputs.points.ndim and len(baseline) == self.count
         )
         return baseline[index : index + 1] if each else baseline
-
-
-def menu(applicable: Callable[[Method], bool]) -> list[dict[str, Any]]:
-    """The method menu with every parameter's control."""
-    return [method.schema() for method in METHODS.values() if applicable(method)]
 
 
 def _of_row(target: Any, index: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaiwidgets.live.colors import table
+from xaiwidgets.live.colors import Table
 from xaiwidgets.live.pictures import data_uri
 from xaiwidgets.live.render import compose, render
 from xaiwidgets.widgets.base import escaped
@@ -22,12 +22,12 @@ _ROWS = 8
 
 def figure(
     picture: NDArray[np.uint8], values: NDArray[np.floating[Any]] | None, *, signed: bool, display: dict[str, Any],
-    title: str, caption: str, table_rows: Sequence[tuple[str, str, str]],
+    colors: Table, warm_supports: bool, title: str, caption: str, table_rows: Sequence[tuple[str, str, str]],
 ) -> str:  # fmt: skip
-    """HTML of the input and, where there is one, of its map [height, width]."""
+    """HTML of the input and, where there is one, of its map [height, width] in `colors` (see `render`)."""
     images = [_image(picture, f"input: {title}")]
     if values is not None:
-        drawn = render(values, table("default", signed=signed), signed=signed, display=display)
+        drawn = render(values, colors, signed=signed, display=display, warm_supports=warm_supports)
         images.append(_image(compose(picture, drawn, opacity=display["opacity"], fade=display["underlay"]), title))
     rows = "".join(
         f"<tr><td>{escaped(a)}</td><td>{escaped(b)}</td><td>{escaped(c)}</td></tr>" for a, b, c in table_rows

@@ -11,9 +11,12 @@ import sys
 import threading
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
+
+from xaiwidgets.engine.registry import METHODS
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -40,11 +43,12 @@ def composes() -> bool:
 
 
 class Core(anywidget.AnyWidget):
-    """Carries the bundle; never shown."""
+    """Carries the bundle and what is the same for all widgets; never shown."""
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
     _kind = traitlets.Unicode("core").tag(sync=True)
+    methods: Any = traitlets.List().tag(sync=True)
 
     def __repr__(self) -> str:
         return "Core()"
@@ -60,4 +64,6 @@ def core() -> Core:
     with _lock:
         if _core is None or _core.comm is None:
             _core = Core(_esm=asset("xaiwidgets.js"), _css=asset("xaiwidgets.css"))
+        if len(_core.methods) != len(METHODS):
+            _core.methods = [method.schema() for method in METHODS.values()]
         return _core

@@ -13,8 +13,9 @@ from torch import Tensor
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
+from xaiwidgets.live.colors import Table, palettes, table
 from xaiwidgets.live.jobs import LatestJob, State, Token
-from xaiwidgets.live.render import DISPLAY, block_sums, clip_range
+from xaiwidgets.live.render import DISPLAY, block_sums, check_display, clip_range
 from xaiwidgets.live.transport import Map, pack, pack_labels
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.base import ExplainWidget
@@ -46,7 +47,6 @@ class HeatmapOverlay(ExplainWidget):
     image_size: Any = traitlets.List().tag(sync=True)
     inputs: Any = traitlets.List().tag(sync=True)
     thumbnails = traitlets.Bytes().tag(sync=True)
-    methods: Any = traitlets.List().tag(sync=True)
     baselines: Any = traitlets.List().tag(sync=True)
     reductions: Any = traitlets.List().tag(sync=True)
     maps: Any = traitlets.List().tag(sync=True)
@@ -272,30 +272,32 @@ class HeatmapOverlay(ExplainWidget):
 
     def _figure(self) -> str:
         shown = super().result
-        view = self._views[max(self._shown_input, 0)]
-        if shown is None:
-            return figure(
-                view,
-                None,
-                signed=False,
-                display=self.display,
-                title="",
-                caption=self.caption or "Not computed yet.",
-                table_rows=[],
-            )
-        method = find_method(shown.request.method)
-        values = reduce_all(_row(shown.attribution.values), ["sum"], signed=method.signed, unit="")[0].values
-        title = f"{self.question['method_title']} for {self.question['target_label']}"
-        rows = strongest(values, UNITS.get(self._score, "score"))
+        values, signed, title, rows = None, False, "", []
+        if shown is not None:
+            signed = find_method(shown.request.method).signed
+            values = reduce_all(_row(shown.attribution.values), ["sum"], signed=signed, unit="")[0].values
+            title = words.subject(self.question)
+            rows = strongest(values, UNITS.get(self._score, "score"))
         return figure(
-            view,
-            values,
-            signed=method.signed,
-            display=DISPLAY | self.display,
-            title=title,
-            caption=self.caption,
-            table_rows=rows,
-        )
+            self._views[max(self._shown_input, 0)], values, signed=signed, display=self.display,
+            colors=self._colors(diverging=signed and self.display["sign"] != "absolute"),
+            warm_supports=self.polarity == "warm", title=title, caption=self.caption or "Not computed yet.", table_rows=rows,
+        )  # fmt: skip
+
+    def _colors(self, *, diverging: bool) -> Table:
+        """The table the page draws with, in the light theme."""
+        if self.palette == "custom" and len(self.lut) == 768:
+            return np.frombuffer(self.lut, np.uint8).reshape(256, 3)
+        chosen = palettes().get(self.palette)
+        suits = chosen is not None and (chosen.kind == "diverging") == diverging
+        return table(self.palette if suits else "default", signed=diverging)
+
+    @traitlets.validate("display")
+    def _check_display(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return check_display(proposal["value"])
+        except ValueError as error:
+            raise traitlets.TraitError(str(error)) from error
 
     def __repr__(self) -> str:
         question = self.question

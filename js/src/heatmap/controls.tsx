@@ -154,7 +154,7 @@ function ReductionMenu({ store }: { store: HeatmapStore }) {
 
 function ScaleMenu({ store }: { store: HeatmapStore }) {
   const { scale_mode: mode } = store.display.value;
-  const several = store.inputs.value.length > 1 && store.sharedScale.value > 0;
+  const several = store.inputs.value.length > 1 && Object.keys(store.sharedScale.value).length > 0;
   const items: { value: ScaleMode; title: string }[] = [{ value: "own", title: "this picture's own" }];
   if (several) items.push({ value: "shared", title: "shared by all inputs" });
   items.push({ value: "fixed", title: "held fixed" });

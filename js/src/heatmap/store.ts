@@ -16,6 +16,7 @@ import {
   type Point,
   type Quality,
   type Region,
+  type UnitKind,
   type WhatIf,
 } from "../lib/traits";
 import { type DecodedMap, decodeMaps, decodeSegments } from "../lib/transport";
@@ -42,7 +43,7 @@ export class HeatmapStore extends BaseStore {
   readonly inputs: Signal<InputInfo[]>;
   readonly thumbnails: Signal<unknown>;
   readonly quality: Signal<Quality>;
-  readonly sharedScale: Signal<number>;
+  readonly sharedScale: Signal<Partial<Record<UnitKind, number>>>;
   /** Ways to make one number of a pixel's channels; empty where there is only one channel. */
   readonly reductions: Signal<Named[]>;
   readonly display: ReadonlySignal<Display>;
@@ -87,7 +88,7 @@ export class HeatmapStore extends BaseStore {
     this.inputs = bridge.trait<InputInfo[]>("inputs", []);
     this.thumbnails = bridge.trait<unknown>("thumbnails", null);
     this.quality = bridge.trait<Quality>("quality", {});
-    this.sharedScale = bridge.trait("shared_scale", 0);
+    this.sharedScale = bridge.trait("shared_scale", {});
     this.reductions = bridge.trait<Named[]>("reductions", []);
 
     const display = bridge.trait<Partial<Display>>("display", {});
@@ -148,9 +149,9 @@ export class HeatmapStore extends BaseStore {
     this.#askForWhatIsMissing();
   }
 
-  /** The shared range is measured in pixels: it means nothing for sums over units. */
+  /** The range common to all inputs explained in this way; none for superpixels, which differ from picture to picture. */
   get sharedRange(): number {
-    return this.drawn.value.unit === "pixel" ? this.sharedScale.value : 0;
+    return this.sharedScale.value[this.drawn.value.unit] ?? 0;
   }
 
   show(patch: Partial<Display>): void {

@@ -47,12 +47,15 @@ export function Trust({ store }: { store: HeatmapStore }) {
       <div class="xw-trust-text">
         <p>{gapSentence(quality)}</p>
         {typeof error === "number" && (
-          <p>Estimated error of a value, from the last refinement or from repeated draws: {formatNumber(error)}.</p>
+          <p>
+            Estimated error of the whole map, relative to its size: {formatPercent(error)}. The estimate is cautious:
+            the true error is often several times smaller.
+          </p>
         )}
         <p>{costSentence(quality)}</p>
         <p class="xw-quiet">
-          A picture that looks right may still not describe the model. Deletion curves and randomised controls come with{" "}
-          <code class="xw-code">xw.evaluate</code>.
+          A picture that looks right may still not describe the model: compare methods and baselines, and blur what it
+          points at.
         </p>
       </div>
     </details>
