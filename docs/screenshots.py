@@ -22,7 +22,9 @@ def take(page: Page, lab: Lab) -> None:
     open_notebook(page, lab.address("quickstart.ipynb"))
     expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(2, timeout=120_000)
     for theme in ("Light", "Dark"):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}")
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+        )
         expect(page.locator(".xw-widget").first).to_have_attribute("data-theme", theme.lower())
         for place, name in PICTURES.items():
             widget = page.locator(".xw-widget").nth(place)

@@ -258,10 +258,9 @@ def test_everything_by_keyboard(lab, page):
         page.keyboard.press(key)
     expect(widget.get_by_text(re.compile("% of"))).not_to_have_count(0)
     page.wait_for_timeout(500)
-    print(ask(lab, page, "dict(w.selection)"), widget.inner_text())
     assert set(ask(lab, page, "dict(w.selection)")) >= {"sum", "share"}
     page.keyboard.press("w")
-    page.wait_for_function("() => document.querySelector('.xw-widget').textContent.match(/blurred/i)")
+    expect(widget.locator(".xw-whatif")).to_be_visible()
     assert ask(lab, page, "len(w.whatif['after']) > 0")
     page.keyboard.press("2")
     page.wait_for_function("() => document.querySelectorAll('.xw-class')[1].dataset.role === 'explained'")
