@@ -36,7 +36,14 @@ def test_automatic_sizes_come_from_memory():
     batcher = Batcher()
     assert batcher.unmeasured
     assert chunks(batcher, 2) == [1, 1]
-    for kept, rows in ((batching.CPU_BUDGET // 10, 10), (10 * batching.CPU_BUDGET, 1), (0, batching.LARGEST)):
+    middling = batching.CPU_FEW_ROWS_BUDGET // 3
+    for kept, rows in (
+        (batching.CPU_BUDGET // 10, 10),
+        (middling, 3),
+        (batching.CPU_BUDGET, batching.CPU_FEW_ROWS - 1),
+        (10 * batching.CPU_FEW_ROWS_BUDGET, 1),
+        (0, batching.LARGEST),
+    ):
         batcher.measured(kept, CPU)
         assert batcher.rows == rows
 

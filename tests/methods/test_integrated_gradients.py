@@ -155,7 +155,8 @@ def test_the_stream_starts_with_nine_and_gets_better(digits):
 
 @pytest.mark.parametrize("rule", RULES[1:])
 def test_fixed_rules_stream_fair_estimates(digits, rule):
-    parts = list(stream(digits.model, digits.images[:4], target=digits.labels[:4], rule=rule, steps=50))
+    images, targets = digits.images[:4], digits.labels[:4]
+    parts = list(stream(digits.model, images, target=targets, rule=rule, steps=50, batch_size=64))
     assert [part.progress[0] for part in parts] == [16, 32, 48, 50]
     assert distance(parts[0].values, parts[-1].values).max() < 0.2
 

@@ -17,7 +17,10 @@ from .errors import ModelError, ParameterError
 
 LARGEST = 256
 REGROW_AFTER = 16
-CPU_BUDGET = 128 * 2**20  # larger batches are slower on a CPU: activations leave the cache
+# On a CPU larger batches are slower, because activations leave the cache; but a few rows share the cost of reading the
+# weights. Measured: ResNet-20 at 32 × 32 is fastest at 25 to 40 rows (1.5 MB each), ResNet-18 at 224 × 224 at 4 (33 MB).
+CPU_BUDGET = 48 * 2**20
+CPU_FEW_ROWS, CPU_FEW_ROWS_BUDGET = 4, 160 * 2**20
 DEVICE_BUDGET = 8 * 2**30
 
 T = TypeVar("T")
@@ -55,7 +58,11 @@ class Batcher:
 
     def measured(self, bytes_per_row: int, device: torch.device) -> None:
         """Fix the batch from what the first row kept in memory."""
-        self.limit = max(1, min(LARGEST, budget(device) // max(bytes_per_row, 1)))
+        bytes_per_row = max(bytes_per_row, 1)
+        fitting = budget(device) // bytes_per_row
+        if device.type == "cpu":
+            fitting = max(fitting, min(CPU_FEW_ROWS, CPU_FEW_ROWS_BUDGET // bytes_per_row))
+        self.limit = max(1, min(LARGEST, fitting))
         self.rows = self.limit
 
     def _shrink(self, rows: int, message: str) -> None:

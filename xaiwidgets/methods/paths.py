@@ -15,8 +15,6 @@ from xaiwidgets.engine.registry import Note, Partial, Range, method
 from .path_integral import integrate
 from .quadrature import fixed_rule
 
-GROUP = 16  # nodes of a fixed rule between two partial results
-
 Rule = Literal["adaptive", "gauss_legendre", "trapezoid", "midpoint", "left", "right"]
 
 
@@ -67,8 +65,10 @@ def _fixed(problem: Problem, baselines: Tensor, steps: int, rule: Rule) -> Itera
     seen = 0.0
     # Scattered over the path, so that a partial sum over the weight it has is already a fair estimate.
     order = sorted(range(steps), key=lambda index: (index * 0.6180339887498949) % 1)
-    for begin in range(0, steps, GROUP):
-        group = order[begin : begin + GROUP]
+    # A partial result after every full batch: smaller groups would leave room in the batches, larger ones hold more.
+    size = max(1, problem.chunk_rows // len(step))
+    for begin in range(0, steps, size):
+        group = order[begin : begin + size]
         points = torch.cat([start + nodes[index] * step for index in group])
         gradients, _ = problem.gradients(points, sample.repeat(len(group)))
         for index, gradient in zip(group, gradients.reshape(len(group), *step.shape), strict=True):
