@@ -1,0 +1,38 @@
+"""Print the tables: `python -m benchmarks [name ...]`, all subjects by default."""
+
+import argparse
+import importlib
+import sys
+import time
+
+from benchmarks.measure import Row, Skip, table
+
+SUBJECTS = {
+    "path": "Integrated gradients: model evaluations until the result is good",
+    "speed": "The same work beside the peer: CPU seconds with one thread, peak memory",
+    "start": "What is loaded, sent and saved: seconds to import, bytes",
+    "live": "In the page: milliseconds from a hand's movement to pixels",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(SUBJECTS))
+    names = parser.parse_args().names or list(SUBJECTS)
+    unknown = [name for name in names if name not in SUBJECTS]
+    if unknown:
+        parser.error(f"there is no subject {unknown[0]!r}; there are {', '.join(SUBJECTS)}")
+    for name in names:
+        started = time.perf_counter()
+        rows: list[Row] = []
+        try:
+            for row in importlib.import_module(f"benchmarks.{name}").rows():
+                print(row.what, row.ours, row.peer, sep=" | ", file=sys.stderr, flush=True)  # it takes minutes
+                rows.append(row)
+        except Skip as reason:
+            rows.append(Row(f"skipped: {reason}"))
+        print(f"\n## {name}: {SUBJECTS[name]} ({time.perf_counter() - started:.0f} s)\n\n{table(rows)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
