@@ -49,7 +49,9 @@ def test_the_bundle_is_small():
 
 def test_it_installs_with_no_node_on_path(tmp_path):
     """As `pip install .` does it: an isolated build, here from a copy without bundle and packages."""
-    ignored = shutil.ignore_patterns(".git", ".venv", "node_modules", "static", "build", "out", ".*_cache", "__pycache__")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "node_modules", "static", "build", "out", ".*_cache", "__pycache__"
+    )
     shutil.copytree(ROOT, tmp_path / "source", ignore=ignored)
     tools = tmp_path / "tools"
     tools.mkdir()
