@@ -33,17 +33,17 @@ function floatOfHalf(half: number): number {
 function decodeOne(info: MapInfo, buffer: Uint8Array): DecodedMap {
   const [height, width] = info.shape;
   const count = height * width;
-  const scale = Math.fround(info.scale); // a float32 product, as on the Python side
   const bytesEach = { int8: 1, float16: 2, float32: 4 }[info.dtype];
   if (info.offset + count * bytesEach > buffer.byteLength) {
     throw new Error(`map ${info.key}: ${height}×${width} ${info.dtype} does not fit into ${buffer.byteLength} bytes`);
   }
   const view = new DataView(buffer.buffer, buffer.byteOffset + info.offset, count * bytesEach);
+  // A double product rounded once, as on the Python side: the same last bit decides the same colour.
   const values = new Float32Array(count);
   for (let i = 0; i < count; i++) {
-    if (info.dtype === "int8") values[i] = view.getInt8(i) * scale;
-    else if (info.dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * scale;
-    else values[i] = view.getFloat32(4 * i, true) * scale;
+    if (info.dtype === "int8") values[i] = view.getInt8(i) * info.scale;
+    else if (info.dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * info.scale;
+    else values[i] = view.getFloat32(4 * i, true) * info.scale;
   }
   return { info, height, width, values };
 }
