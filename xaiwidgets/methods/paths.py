@@ -42,9 +42,9 @@ def integrated_gradients(
     Values [batch, ...] like the input, in units of the score; they sum to score - baseline_score up to `delta`.
     Several baselines are averaged, each along its own path. The adaptive rule looks where the integral is least
     certain and keeps every gradient it has: more steps cost only the new ones, fewer cost nothing. It corrects its sum,
-    so a small delta proves little; `error` estimates what is left in the whole map, relative and of the worst row, and
-    is cautious (on image networks several times the true error). The other rules are the textbook's, for comparison:
-    they always take all steps and estimate no error.
+    so a small delta proves little; `error` estimates what is left in the whole map, relative and of the worst row, from
+    how far the map has moved since half as many steps (measured: about twice the true error). The other rules are the
+    textbook's, for comparison: they always take all steps and estimate no error.
     """
     baselines = resolve(baseline, problem.inputs)
     if rule == "adaptive":
