@@ -48,8 +48,8 @@ export function Trust({ store }: { store: HeatmapStore }) {
         <p>{gapSentence(quality)}</p>
         {typeof error === "number" && (
           <p>
-            Estimated error of the whole map, relative to its size: {formatPercent(error)}. The estimate is cautious:
-            the true error is often several times smaller.
+            Estimated error of the whole map, relative to its size: {formatPercent(error)}. The true error is mostly
+            smaller.
           </p>
         )}
         <p>{costSentence(quality)}</p>
