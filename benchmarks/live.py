@@ -170,7 +170,8 @@ def rows() -> Iterator[Row]:
 
 def controls(lab: Any, page: Any) -> Iterator[Row]:
     """Controls that never ask the kernel, on a map of 512 × 512."""
-    show(lab, page, "controls", "w = xw.explain(small, photo(512), steps=17, tolerance=0).wait()\nw")
+    pixels = "w.display = {**w.display, 'unit': 'pixel'}"
+    show(lab, page, "controls", f"w = xw.explain(small, photo(512), steps=17, tolerance=0).wait()\n{pixels}\nw")
     drawing = drawing_functions()
     if drawing is not None:
         page.add_script_tag(content=drawing)

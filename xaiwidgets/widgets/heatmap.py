@@ -25,8 +25,8 @@ from xaiwidgets.widgets.figure import figure, strongest
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.regions import blur_region, check_region, superpixels
+from xaiwidgets.widgets.summary import class_bars, notices, quality, question
 
-TOP_CLASSES = 5
 SAVED_BUDGET = 1_000_000
 """Bytes of a result above which the widget says that it is heavy to save."""
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
@@ -65,13 +65,8 @@ class HeatmapOverlay(ExplainWidget):
         self, explanations: Explanations, views: Sequence[NDArray[np.uint8]], *,
         labels: words.Labels = None, score: str = "logit", note: str = "", **traits: Any,
     ) -> None:  # fmt: skip
-        self._explanations, self._views, self._labels, self._score, self._note = (
-            explanations,
-            views,
-            labels,
-            score,
-            note,
-        )
+        self._explanations, self._views = explanations, views
+        self._labels, self._score, self._note = labels, score, note
         self._reductions = {"sum"}
         self._scales: dict[int, dict[str, float]] = {}
         self._scales_of: tuple[str, str] = ("", "")
@@ -101,7 +96,7 @@ class HeatmapOverlay(ExplainWidget):
         outputs = self._explanations.outputs(request.input, token.check)
         with self._sync_lock, self.hold_sync():
             if request.input == self._shown_input:
-                self.classes = self._bars(outputs)
+                self.classes = class_bars(outputs, self._labels)
         started = reported = time.monotonic()
         for explanation in self._explanations.explain(request, token.check):
             now = time.monotonic()
@@ -110,31 +105,30 @@ class HeatmapOverlay(ExplainWidget):
                 reported = now
                 left = (now - started) * (total - done) / done if total and done else None
                 with self._sync_lock:
-                    self.progress = {
-                        "done": done,
-                        "total": total,
-                        "unit": "evaluations",
-                        "eta_s": left,
-                        "phase": "refining",
-                    }
+                    self.progress = _progress(done, total, left)
             yield explanation
 
     def _publish(self, result: Explanation) -> None:
         request, attribution = result.request, result.attribution
-        method = find_method(request.method)
-        unit = UNITS.get(self._score, "score")
         self._show_input(request.input)
-        self.classes = self._bars(result.outputs)
-        maps = reduce_all(_row(attribution.values), self._reductions, signed=method.signed, unit=unit)
+        self.classes = class_bars(result.outputs, self._labels)
+        maps = self._maps(result)
         self._send_maps(maps)
         self._share_scale(request, maps[0].values)
-        self.quality = _quality(attribution, complete=method.complete)
-        self.question = self._question(result)
-        self.notices = self._notices(maps[0].values)
+        self.quality = quality(attribution)
+        self.question = question(request, self.baselines, self._labels, self._score)
+        self.notices = notices(maps[0].values, self.quality, self._note)
         self.caption = words.caption(
-            maps[0].values, signed=method.signed, question=self.question, gap=self.quality.get("gap")
+            maps[0].values, signed=maps[0].signed, question=self.question, gap=self.quality.get("gap")
         )
         self.provenance = provenance(self._explanations.model_name, result)
+
+    def _maps(self, result: Explanation) -> list[Map]:
+        """The maps the page has asked for, the sum over channels first."""
+        signed = find_method(result.request.method).signed
+        return reduce_all(
+            _row(result.attribution.values), self._reductions, signed=signed, unit=UNITS.get(self._score, "score")
+        )
 
     def _share_scale(self, request: Request, values: NDArray[np.floating[Any]]) -> None:
         """The range that suits every input explained so far in the same way, for pixels and for blocks."""
@@ -155,53 +149,6 @@ class HeatmapOverlay(ExplainWidget):
         self._shown_input = index
         self.image, self.image_size = pictures.encode(view), [view.shape[1], view.shape[0]]
         self.segments, self.segments_shape, self.region, self.selection, self.whatif = b"", [], {}, {}, {}
-
-    def _bars(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """The most probable classes of an output [classes]; none for other outputs."""
-        if outputs.ndim != 1 or len(outputs) < 2:
-            return []
-        probabilities = outputs.softmax(0)
-        return [
-            {
-                "id": index,
-                "name": words.label(self._labels, index),
-                "score": float(probabilities[index]),
-                "logit": float(outputs[index]),
-            }
-            for index in outputs.topk(min(TOP_CLASSES, len(outputs))).indices.tolist()
-        ]
-
-    def _question(self, result: Explanation) -> dict[str, Any]:
-        request = result.request
-        method = find_method(request.method)
-        titles = {entry["name"]: entry["title"] for entry in self.baselines}
-        takes_baseline = any(parameter.name == "baseline" for parameter in method.parameters)
-        return {
-            "target": request.target,
-            "foil": request.foil,
-            "target_label": "the model's score"
-            if request.target is None
-            else words.label(self._labels, request.target),
-            "foil_label": "" if request.foil is None else words.label(self._labels, request.foil),
-            "baseline_title": titles.get(request.baseline, request.baseline) if takes_baseline else "",
-            "method_title": method.title,
-            "score": self._score,
-        }
-
-    def _notices(self, values: NDArray[np.floating[Any]]) -> list[dict[str, str]]:
-        notices = []
-        if self._note:
-            notices.append({"level": "info", "code": "colours", "text": self._note})
-        difference = self.quality.get("difference")
-        largest = float(np.abs(values).max())
-        if largest == 0 or (difference is not None and largest < 1e-6 * abs(difference) / values.size):
-            text = f"The largest value is {largest:.1e}, practically zero: check the target, and that the baseline differs from the input."
-            notices.append({"level": "warning", "code": "near_zero", "text": text})
-        gap = self.quality.get("gap")
-        if gap is not None and gap > 0.05:
-            text = f"The values miss {words.percent(gap)} of what they should add up to: raise the steps."
-            notices.append({"level": "warning", "code": "gap", "text": text})
-        return notices
 
     # --- what a page asks for beside the explanation ----------------------------------------------------------------
 
@@ -227,14 +174,9 @@ class HeatmapOverlay(ExplainWidget):
         started = time.monotonic()
         height, width = self._explanations.points(index).shape[2:]
         rectangle = check_region(content.get("region") or {}, height, width)
-        before = self._bars(self._explanations.outputs(index))
+        before = class_bars(self._explanations.outputs(index), self._labels)
         outputs = self._explanations.predict_changed(index, lambda image: blur_region(image, rectangle))
-        after = self._bars(outputs)
-        probabilities = outputs.softmax(0) if outputs.ndim == 1 else outputs
-        missing = [bar for bar in before if bar["id"] not in {entry["id"] for entry in after}]
-        after += [
-            {**bar, "score": float(probabilities[bar["id"]]), "logit": float(outputs[bar["id"]])} for bar in missing
-        ]
+        after = class_bars(outputs, self._labels, also=[bar["id"] for bar in before])
         y0, y1, x0, x1 = rectangle
         region = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
         return {"whatif": {"region": region, "before": before, "after": after, "seconds": time.monotonic() - started}}
@@ -248,11 +190,7 @@ class HeatmapOverlay(ExplainWidget):
         with self._sync_lock, self.hold_sync():
             shown = super().result
             if shown is not None:
-                method = find_method(shown.request.method)
-                unit = UNITS.get(self._score, "score")
-                self._send_maps(
-                    reduce_all(_row(shown.attribution.values), self._reductions, signed=method.signed, unit=unit)
-                )
+                self._send_maps(self._maps(shown))
                 self.seq += 1
         return {}
 
@@ -274,10 +212,9 @@ class HeatmapOverlay(ExplainWidget):
         shown = super().result
         values, signed, title, rows = None, False, "", []
         if shown is not None:
-            signed = find_method(shown.request.method).signed
-            values = reduce_all(_row(shown.attribution.values), ["sum"], signed=signed, unit="")[0].values
-            title = words.subject(self.question)
-            rows = strongest(values, UNITS.get(self._score, "score"))
+            drawn = self._maps(shown)[0]
+            values, signed, title = drawn.values, drawn.signed, words.subject(self.question)
+            rows = strongest(values, drawn.unit)
         return figure(
             self._views[max(self._shown_input, 0)], values, signed=signed, display=self.display,
             colors=self._colors(diverging=signed and self.display["sign"] != "absolute"),
@@ -316,19 +253,11 @@ class HeatmapOverlay(ExplainWidget):
         super().close()
 
 
+def _progress(done: int, total: int, left: float | None) -> dict[str, Any]:
+    return {"done": done, "total": total, "unit": "evaluations", "eta_s": left, "phase": "refining"}
+
+
 def _row(values: Any) -> Tensor:
     """The attributions of the one row, [channels, height, width]."""
     assert isinstance(values, torch.Tensor)  # noqa: S101  # images are one tensor: explain() checked it
     return values[0]
-
-
-def _quality(attribution: Attribution, *, complete: bool) -> dict[str, Any]:
-    """How far the numbers can be trusted, as plain values."""
-    quality: dict[str, Any] = {
-        "error": attribution.error, "evaluations": dict(attribution.evaluations), "steps": attribution.progress[0],
-        "seconds": attribution.seconds, "complete": complete, "delta": None, "difference": None, "gap": None,
-    }  # fmt: skip
-    if attribution.delta is not None and attribution.score is not None and attribution.baseline_score is not None:
-        delta, difference = float(attribution.delta[0]), float((attribution.score - attribution.baseline_score)[0])
-        quality |= {"delta": delta, "difference": difference, "gap": abs(delta / difference) if difference else None}
-    return quality
