@@ -192,14 +192,14 @@ def test_running_again_and_deleting_leave_nothing_behind(lab, page):
             book.activeCellIndex = 2; void app.commands.execute('notebook:run-cell'); }""")
         page.wait_for_timeout(700)
     ready(page)
-    page.wait_for_timeout(4_500)
+    page.wait_for_timeout(6_000)
     assert ask(lab, page, "(gc.collect(), len(alive))[1]") == 1
     assert ask(lab, page, "len([t for t in threading.enumerate() if t.name == 'xaiwidgets-job'])") <= 2
     assert page.locator(".xw-root").count() == 1
     page.evaluate("""() => { const app = window.jupyterapp; app.shell.currentWidget.content.activeCellIndex = 2;
         void app.commands.execute('notebook:delete-cell'); }""")
     expect(page.locator(".xw-root")).to_have_count(0)
-    page.wait_for_timeout(4_500)
+    page.wait_for_timeout(6_000)
     run_code(page, "del w")
     assert ask(lab, page, "(gc.collect(), len(alive))[1]") == 0
     assert (

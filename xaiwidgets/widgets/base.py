@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 STATUSES = ("empty", "queued", "running", "partial", "ready", "stale", "cancelled", "error")
 WAIT_FOR_PICTURE = 1.5
 """Seconds that showing a widget may wait for its result, so that the static picture beside it holds one."""
-ANSWER_WITHIN = 2.0
+ANSWER_WITHIN = 3.0
 """Seconds in which a page answers the question whether it still shows the widget."""
 PRIVATE = {"layout", "tabbable", "tooltip", "keys", "comm"}
 
@@ -263,6 +263,8 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def _roll_call(self) -> None:
         """A view is gone for good. Ask whether there are others, and fall asleep if none answers."""
+        if threading.current_thread() is threading.main_thread():
+            return  # here messages wait for running cells (before ipykernel 7): silence would prove nothing
         asked_at = time.monotonic()
         self.send({"type": "rollcall"})
 
