@@ -304,3 +304,10 @@ def test_display_settings_of_the_wrong_kind_are_refused(widget: Any, change: dic
     with pytest.raises(traitlets.TraitError, match=next(iter(change))):
         widget.display = {**before, **change}
     assert widget.display == before
+
+
+def test_signs_asked_for_are_shown(widget: Any) -> None:
+    for absolute in (True, False):
+        ask(widget, method="saliency", parameters={"absolute": absolute})
+        assert widget.maps[0]["signed"] is not absolute
+        assert (shown(widget).min() < 0) is not absolute

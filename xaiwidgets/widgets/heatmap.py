@@ -125,10 +125,10 @@ class HeatmapOverlay(ExplainWidget):
 
     def _maps(self, result: Explanation) -> list[Map]:
         """The maps the page has asked for, the sum over channels first."""
-        signed = find_method(result.request.method).signed
-        return reduce_all(
-            _row(result.attribution.values), self._reductions, signed=signed, unit=UNITS.get(self._score, "score")
-        )
+        values = _row(result.attribution.values)
+        # a method without signs may be asked for them: the plain gradient instead of its size
+        signed = find_method(result.request.method).signed or bool((values < 0).any())
+        return reduce_all(values, self._reductions, signed=signed, unit=UNITS.get(self._score, "score"))
 
     def _share_scale(self, request: Request, values: NDArray[np.floating[Any]]) -> None:
         """The range that suits every input explained so far in the same way, for pixels and for blocks."""
