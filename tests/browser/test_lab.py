@@ -320,3 +320,15 @@ def test_quickstart_in_light_and_dark_is_accessible(lab, page):
             "async () => (await axe.run({ include: ['.xw-root'] })).violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 120))])"
         )
         assert found == []
+
+
+@pytest.mark.parametrize(
+    ("title", "check"), [("PNG figure", b"\x89PNG"), ("NumPy array", b"\x93NUMPY"), ("HTML page", b"<!doctype html>")]
+)
+def test_files_are_downloaded(lab, page, title, check):
+    open_notebook(page, lab.notebook("export.ipynb", [SETUP, "w = xw.explain(net, images[:1]).wait()\nw"]))
+    widget = ready(page)
+    widget.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        widget.get_by_role("button", name=title).click()
+    assert Path(download.value.path()).read_bytes().startswith(check)

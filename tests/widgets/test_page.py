@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import io
 import json
 import re
 import threading
@@ -364,3 +365,26 @@ def test_the_state_is_plain_json_and_bytes(make: Make, example: Example) -> None
         if not isinstance(value, bytes):
             json.dumps(value, allow_nan=False)
         assert name.startswith("_") or name in widget.traits()
+
+
+def exported(widget: Any, kind: str) -> tuple[dict[str, Any], bytes]:
+    """What the page gets when it asks for a file."""
+    tell(widget, type="export", id="7", kind=kind)
+    widget._downloads._job.wait(PATIENCE)
+    data, buffers = widget.comm.sent[-1]
+    return data["content"], bytes(buffers[0])
+
+
+def test_the_page_downloads_what_the_kernel_makes(
+    monkeypatch: pytest.MonkeyPatch, make: Make, model: Colourful
+) -> None:
+    monkeypatch.setattr(comm, "create_comm", RecordingComm)
+    widget = make(model, colourful_images())
+    message, page = exported(widget, "html")
+    assert message == {"type": "export", "id": "7", "mime": "text/html"}
+    assert page.decode() == widget.to_html()
+    message, array = exported(widget, "npy")
+    np.testing.assert_array_equal(np.load(io.BytesIO(array), allow_pickle=False), widget.result.to_numpy())
+    message, nothing = exported(widget, "../../etc/passwd")
+    assert "KeyError" in message["error"]
+    assert nothing == b""

@@ -4,7 +4,6 @@ Everything needed to show a result again is a trait, so a reopened notebook show
 `params` trait (the newest wins) and messages (`run`, `cancel`), so that reopening never runs anything.
 """
 
-import html
 import logging
 import threading
 import time
@@ -21,9 +20,9 @@ from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live.colors import matplotlib_table, palettes
 from xaiwidgets.live.export import page
 from xaiwidgets.live.jobs import LatestJob, State, Token
+from xaiwidgets.widgets.downloads import Downloads
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.frontend import STATIC, asset, composes, core, hot_reload
-from xaiwidgets.widgets.words import encodable
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +83,7 @@ class ExplainWidget(anywidget.AnyWidget):
         self._closed = False
         self._heard_at = 0.0
         self._job: LatestJob[Any] = LatestJob(self._published, self._changed)
+        self._downloads = Downloads(self)
         super().__init__(**traits)
         self.on_msg(self._received)
         self.observe(self._went_inline, "_inline")
@@ -162,6 +162,7 @@ class ExplainWidget(anywidget.AnyWidget):
         if hasattr(self, "_job"):
             self._closed = True
             self._job.close()
+            self._downloads.close()
             self._results.clear()
         super().close()
 
@@ -251,6 +252,7 @@ class ExplainWidget(anywidget.AnyWidget):
         handlers: dict[str, Callable[[dict[str, Any]], object]] = {
             "hello": self._greet,
             "bye": lambda _message: self._roll_call(),
+            "export": self._downloads.ask,
             "ack": lambda _message: self._job.acknowledge(),
             "run": lambda _message: self.run(),
             "cancel": lambda _message: self.cancel(),
@@ -290,8 +292,3 @@ class ExplainWidget(anywidget.AnyWidget):
 def described(methods: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
     """The descriptions behind method names: what the core holds for the widgets that list names only."""
     return [find_method(entry).schema() if isinstance(entry, str) else entry for entry in methods]
-
-
-def escaped(text: object) -> str:
-    """Text as HTML shows it literally."""
-    return html.escape(encodable(str(text)))

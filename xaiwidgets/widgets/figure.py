@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from xaiwidgets.live.colors import Table
 from xaiwidgets.live.pictures import data_uri
 from xaiwidgets.live.render import compose, render
-from xaiwidgets.widgets.base import escaped
-from xaiwidgets.widgets.words import percent
+from xaiwidgets.widgets.words import escaped, percent
 
 WIDTH = 144
 _ROWS = 8

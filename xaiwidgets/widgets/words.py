@@ -1,5 +1,6 @@
 """What the pictures say, in words: captions for readers who do not see them, notices, labels."""
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,12 @@ def label(labels: Labels, index: int) -> str:
 def encodable(text: str) -> str:
     """Without lone surrogates (half an emoji), which neither a message to the page nor a file can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def escaped(text: object) -> str:
+    """Text as HTML shows it literally."""
+    # half an emoji (a lone surrogate) cannot be encoded as UTF-8
+    return html.escape(str(text).encode("utf-8", "replace").decode("utf-8"))
 
 
 def percent(share: float) -> str:

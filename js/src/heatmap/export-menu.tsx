@@ -4,6 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import { copyText } from "../lib/clipboard";
 import { download } from "../lib/download";
 import { useFocusWhileOpen } from "../lib/focus";
+import { fileFromKernel } from "../lib/kernel-file";
 import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
 import { questionText } from "./question-text";
@@ -11,12 +12,14 @@ import type { HeatmapStore } from "./store";
 
 const PYTHON_LINES = [
   { text: 'w.to_html("explanation.html")', means: "a page that works without a kernel" },
-  { text: "w.result.to_numpy()", means: "the values as an array" },
+  { text: 'w.result.save("explanation.safetensors")', means: "values, error and cost" },
 ];
 
 interface Format {
   name: string;
   title: string;
+  /** Made by the kernel. */
+  live?: boolean;
   make(store: HeatmapStore): Blob | Promise<Blob>;
 }
 
@@ -33,6 +36,13 @@ const FORMATS: Format[] = [
     title: "JSON with provenance",
     make: (store) => new Blob([jsonOf(store)], { type: "application/json" }),
   },
+  {
+    name: "html",
+    title: "HTML page that works offline",
+    live: true,
+    make: (store) => fileFromKernel(store.bridge, "html"),
+  },
+  { name: "npy", title: "NumPy array", live: true, make: (store) => fileFromKernel(store.bridge, "npy") },
 ];
 
 function PythonLine({ text, means }: { text: string; means: string }) {
@@ -86,7 +96,8 @@ export function ExportMenu({ store }: { store: HeatmapStore }) {
               ref={index === 0 ? first : null}
               type="button"
               class="xw-menu-item"
-              disabled={!store.map.value}
+              disabled={!store.map.value || (format.live === true && !store.live)}
+              title={format.live ? store.offReason.value : ""}
               onClick={() => save(format)}
             >
               {format.title}
