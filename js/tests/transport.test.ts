@@ -1,7 +1,10 @@
 import { deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import type { MapInfo } from "../src/lib/traits";
-import { bytesOf, decodeMaps, decodeSegments } from "../src/lib/transport";
+import { lutFor } from "../src/lib/palettes";
+import { Ranking } from "../src/lib/ranking";
+import { type Rgb, renderMap, renderMask } from "../src/lib/render";
+import { DEFAULT_DISPLAY, type Display, type MapInfo } from "../src/lib/traits";
+import { bytesOf, type DecodedMap, decodeMaps, decodeSegments } from "../src/lib/transport";
 
 const info: MapInfo = {
   key: "sum",
@@ -39,6 +42,26 @@ describe("maps", () => {
     expect([...(decoded[0]?.values ?? [])]).toEqual([63.5, -63.5, 0.5, 0]);
     expect([...(decoded[1]?.values ?? [])]).toEqual([1, -2, 2 ** -24, 65504]);
     expect([...(decoded[2]?.values ?? [])]).toEqual([1.5, -2.25, 0, Math.fround(1e-20)]);
+  });
+
+  it("draws a map sent as int8 from its bytes as from its values", async () => {
+    const stored = Int8Array.from({ length: 16 * 16 }, (_, i) => i - 128);
+    const scale = 0.1 / 3;
+    const one: MapInfo = { ...info, shape: [16, 16], scale };
+    const [map] = await decodeMaps([one], sliced(deflateSync(new Uint8Array(stored.buffer))));
+    const { values, codes } = map as DecodedMap & { codes: NonNullable<DecodedMap["codes"]> };
+    expect([...codes.bytes].map((byte) => codes.levels[byte])).toEqual([...values]);
+    const lut = lutFor("default", "diverging", "light", null);
+    for (const change of [{}, { view: "mask" }, { sign: "positive", gamma: 0.5 }] as Partial<Display>[]) {
+      const display: Display = { ...DEFAULT_DISPLAY, ...change };
+      const ranking = new Ranking(values);
+      const whole = renderMap(values, 16, 16, display, lut, true, { ranking });
+      const coded = renderMap(codes.levels, 16, 16, display, lut, true, { ranking, labels: codes.bytes });
+      expect(coded).toEqual(whole);
+      const page: Rgb = [9, 8, 7];
+      const mask = renderMask(values, 16, 16, display, page, { ranking });
+      expect(renderMask(codes.levels, 16, 16, display, page, { ranking, labels: codes.bytes })).toEqual(mask);
+    }
   });
 
   it("says which map does not fit", async () => {

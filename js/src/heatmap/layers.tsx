@@ -33,7 +33,10 @@ export function drawMap(store: HeatmapStore): Picture | null {
   const units = store.units.value;
   const ranking = store.ranking.value;
   if (!units || !ranking) return null;
-  const { width, height, values, labels } = units;
+  const { width, height } = units;
+  const codes = units.kind === "pixel" ? store.map.value?.codes : null;
+  const values = codes ? codes.levels : units.values;
+  const labels = codes ? codes.bytes : units.labels;
   const display = store.drawn.value;
   const options = { ranking, labels, polarity: store.polarity.value, sharedRange: store.sharedRange };
   if (display.view === "mask") {

@@ -17,7 +17,7 @@ export interface RenderOptions {
   /** Sorted magnitudes, if they are known already. */
   ranking?: Ranking;
   /** Unit of each pixel, where values are per unit. */
-  labels?: Uint16Array | Uint32Array | null;
+  labels?: Uint8Array | Uint16Array | Uint32Array | null;
   /** The range shared by all explained inputs. */
   sharedRange?: number;
 }
@@ -51,6 +51,18 @@ function pixelOf(value: number, range: number, display: Display, lut: Lut, diver
   return ((lut[index] ?? 0) | alpha) >>> 0;
 }
 
+/** The colours of units over their pixels; without labels every pixel has its own. */
+function spread(
+  colours: Uint32Array<ArrayBuffer>,
+  labels: Uint8Array | Uint16Array | Uint32Array | null,
+  count: number,
+): Uint32Array<ArrayBuffer> {
+  if (!labels) return colours;
+  const pixels = new Uint32Array(count);
+  for (let i = 0; i < count; i++) pixels[i] = colours[labels[i] ?? 0] ?? 0;
+  return pixels;
+}
+
 /** `values` are per pixel, or per unit where `labels` says which unit each pixel belongs to. */
 export function renderMap(
   values: Values,
@@ -63,19 +75,13 @@ export function renderMap(
 ): Rendered {
   const ranking = options.ranking ?? new Ranking(values);
   const range = rangeOf(display, ranking, options.sharedRange);
-  const pixels = new Uint32Array(width * height);
   const diverging = signed && display.sign !== "absolute";
   const flip = options.polarity === "cool";
-  const { labels } = options;
-  if (labels) {
-    const colours = new Uint32Array(values.length);
-    for (let unit = 0; unit < values.length; unit++) {
-      colours[unit] = pixelOf(values[unit] ?? 0, range, display, lut, diverging, flip);
-    }
-    for (let i = 0; i < pixels.length; i++) pixels[i] = colours[labels[i] ?? 0] ?? 0;
-  } else {
-    for (let i = 0; i < pixels.length; i++) pixels[i] = pixelOf(values[i] ?? 0, range, display, lut, diverging, flip);
+  const colours = new Uint32Array(values.length);
+  for (let i = 0; i < colours.length; i++) {
+    colours[i] = pixelOf(values[i] ?? 0, range, display, lut, diverging, flip);
   }
+  const pixels = spread(colours, options.labels ?? null, width * height);
   return { rgba: new Uint8ClampedArray(pixels.buffer), range };
 }
 
@@ -93,12 +99,11 @@ export function renderMask(
   const ranking = options.ranking ?? new Ranking(values);
   const threshold = ranking.topThreshold(display.top_p);
   const cover = (page[0] | (page[1] << 8) | (page[2] << 16) | (COVER_ALPHA << 24)) >>> 0;
-  const pixels = new Uint32Array(width * height);
-  const { labels } = options;
-  for (let i = 0; i < pixels.length; i++) {
-    const magnitude = Math.abs(values[labels ? (labels[i] ?? 0) : i] ?? 0);
-    pixels[i] = magnitude > 0 && magnitude >= threshold ? 0 : cover;
-  }
+  const covers = Uint32Array.from(values, (value) => {
+    const magnitude = Math.abs(value);
+    return magnitude > 0 && magnitude >= threshold ? 0 : cover;
+  });
+  const pixels = spread(covers, options.labels ?? null, width * height);
   return new Uint8ClampedArray(pixels.buffer);
 }
 

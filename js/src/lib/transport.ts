@@ -7,6 +7,8 @@ export interface DecodedMap {
   height: number;
   width: number;
   values: Float32Array;
+  /** Of maps sent as int8: the byte of each pixel, and the value of each byte. Colours are then worked out 256 times. */
+  codes: { bytes: Uint8Array; levels: Float32Array } | null;
 }
 
 /** The bytes a view really covers: hosts may hand out slices of a larger buffer. */
@@ -30,6 +32,11 @@ function floatOfHalf(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+function codesOf(view: DataView, scale: number): { bytes: Uint8Array; levels: Float32Array } {
+  const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
+  return { bytes, levels: Float32Array.from({ length: 256 }, (_, byte) => (byte < 128 ? byte : byte - 256) * scale) };
+}
+
 function decodeOne(info: MapInfo, buffer: Uint8Array): DecodedMap {
   const [height, width] = info.shape;
   const count = height * width;
@@ -45,7 +52,7 @@ function decodeOne(info: MapInfo, buffer: Uint8Array): DecodedMap {
     else if (info.dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * info.scale;
     else values[i] = view.getFloat32(4 * i, true) * info.scale;
   }
-  return { info, height, width, values };
+  return { info, height, width, values, codes: info.dtype === "int8" ? codesOf(view, info.scale) : null };
 }
 
 export async function decodeMaps(infos: readonly MapInfo[], data: unknown): Promise<DecodedMap[]> {
