@@ -2,7 +2,8 @@ import { deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { lutFor } from "../src/lib/palettes";
 import { Ranking } from "../src/lib/ranking";
-import { type Rgb, renderMap, renderMask } from "../src/lib/render";
+import { renderMap, renderMask } from "../src/lib/render";
+import type { Rgb } from "../src/lib/theme";
 import { DEFAULT_DISPLAY, type Display, type MapInfo } from "../src/lib/traits";
 import { bytesOf, type DecodedMap, decodeMaps, decodeSegments } from "../src/lib/transport";
 
