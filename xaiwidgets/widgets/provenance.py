@@ -1,5 +1,6 @@
 """Where a picture comes from: goes into every export."""
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -20,5 +21,10 @@ def provenance(model_name: str, explanation: Explanation) -> dict[str, Any]:
         },
         "target": explanation.request.target,
         "foil": explanation.request.foil,
-        "versions": {"xaiwidgets": version("xaiwidgets"), "torch": torch.__version__},
+        "versions": _versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"xaiwidgets": version("xaiwidgets"), "torch": torch.__version__}
