@@ -46,7 +46,7 @@ def test_the_static_picture_is_deterministic(make: Make) -> None:
     for _ in range(2):
         widget = make(Colourful(), colourful_images(), target=1)
         texts |= {bundle_of(widget)["text/html"], bundle_of(widget)["text/html"]}
-        assert bundle_of(widget)["text/plain"] == "HeatmapOverlay(Integrated gradients for class 1)"
+        assert bundle_of(widget)["text/plain"] == "HeatmapOverlay(Integrated gradients for class 1, baseline: zeros)"
     assert len(texts) == 1
 
 

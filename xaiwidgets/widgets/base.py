@@ -102,6 +102,10 @@ class ExplainWidget(anywidget.AnyWidget):
         """Script-free HTML of what is shown: pictures as data URIs, caption, table."""
         raise NotImplementedError
 
+    def _title(self) -> str:
+        """What is shown, in a few words."""
+        return type(self).__name__
+
     def _message(self, content: dict[str, Any]) -> None:
         """A message that is not common to all widgets."""
         raise ValueError(f"unknown message {content.get('type')!r}")
@@ -135,7 +139,7 @@ class ExplainWidget(anywidget.AnyWidget):
             self.static_state(),
             asset("xaiwidgets.js"),
             asset("xaiwidgets.css"),
-            title=title or repr(self),
+            title=title or self._title(),
             fallback=self._figure(),
         )
         if path is not None:
@@ -185,7 +189,7 @@ class ExplainWidget(anywidget.AnyWidget):
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({self._title()})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if not self._closed:

@@ -236,13 +236,8 @@ class HeatmapOverlay(ExplainWidget):
         except ValueError as error:
             raise traitlets.TraitError(str(error)) from error
 
-    def __repr__(self) -> str:
-        question = self.question
-        return (
-            f"HeatmapOverlay({question['method_title']} for {question['target_label']})"
-            if question
-            else "HeatmapOverlay()"
-        )
+    def _title(self) -> str:
+        return words.subject(self.question) if self.question else "nothing computed yet"
 
     def close(self) -> None:
         """Stop the work and let go of the model, the inputs and the results."""
