@@ -163,7 +163,6 @@ export async function demoState(inputs: number): Promise<Record<string, unknown>
     cursor: {},
     region: {},
     whatif: {},
-    trust: {},
     ...(await mapTraits(64, 0)),
   };
 }

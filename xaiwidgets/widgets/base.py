@@ -67,7 +67,6 @@ class ExplainWidget(anywidget.AnyWidget):
     theme = traitlets.Enum(("auto", "light", "dark"), "auto").tag(sync=True)
     display = traitlets.Dict().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
-    static_ok = traitlets.Bool(True).tag(sync=True)
 
     auto_run: ClassVar[bool] = True
 

@@ -27,8 +27,6 @@ from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.regions import blur_region, check_region, superpixels
 from xaiwidgets.widgets.summary import class_bars, notices, quality, question
 
-SAVED_BUDGET = 1_000_000
-"""Bytes of a result above which the widget says that it is heavy to save."""
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
 PROGRESS_EVERY = 0.1
 HUMAN_SCALE = 64
@@ -59,7 +57,6 @@ class HeatmapOverlay(ExplainWidget):
     cursor = traitlets.Dict().tag(sync=True)
     region = traitlets.Dict().tag(sync=True)
     whatif = traitlets.Dict().tag(sync=True)
-    trust = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self, explanations: Explanations, views: Sequence[NDArray[np.uint8]], *,
@@ -117,7 +114,9 @@ class HeatmapOverlay(ExplainWidget):
         self._share_scale(request, maps[0].values)
         self.quality = quality(attribution)
         self.question = question(request, self.baselines, self._labels, self._score)
-        self.notices = notices(maps[0].values, self.quality, self._note)
+        self.notices = notices(
+            maps[0].values, self.quality, colours=self._note, saved=len(self.map_data) + len(self.image)
+        )
         self.caption = words.caption(
             maps[0].values, signed=maps[0].signed, question=self.question, gap=self.quality.get("gap")
         )
@@ -140,7 +139,6 @@ class HeatmapOverlay(ExplainWidget):
 
     def _send_maps(self, maps: list[Map]) -> None:
         self.maps, self.map_data = pack(maps)
-        self.static_ok = len(self.map_data) + len(self.image) <= SAVED_BUDGET
 
     def _show_input(self, index: int) -> None:
         if index == self._shown_input or not 0 <= index < len(self._views):

@@ -13,6 +13,8 @@ from xaiwidgets.widgets.explanations import Request
 from xaiwidgets.widgets.words import Labels, label, percent
 
 TOP_CLASSES = 5
+SAVED_BUDGET = 1_000_000
+"""Bytes above which a widget says that it is heavy to save."""
 WIDE_GAP = 0.05
 """Completeness gaps above this are worth a warning."""
 
@@ -69,8 +71,13 @@ def quality(attribution: Attribution) -> dict[str, Any]:
     }
 
 
-def notices(values: NDArray[np.floating[Any]], facts: Mapping[str, Any], colours: str) -> list[dict[str, str]]:
-    """What a reader should know before believing the map `values` [h, w]; `facts` are its quality."""
+def notices(
+    values: NDArray[np.floating[Any]], facts: Mapping[str, Any], *, colours: str, saved: int
+) -> list[dict[str, str]]:
+    """What a reader should know before believing the map `values` [h, w].
+
+    `facts`: its quality; `colours`: how the picture's colours were guessed, if they were; `saved`: bytes in a saved notebook.
+    """
     found = []
     if colours:
         found.append({"level": "info", "code": "colours", "text": colours})
@@ -82,4 +89,7 @@ def notices(values: NDArray[np.floating[Any]], facts: Mapping[str, Any], colours
     if gap is not None and gap > WIDE_GAP:
         text = f"The values miss {percent(gap)} of what they should add up to: raise the steps."
         found.append({"level": "warning", "code": "gap", "text": text})
+    if saved > SAVED_BUDGET:
+        text = f"A saved notebook grows by {saved / 1e6:.1f} MB with this widget; w.freeze() shows a small picture instead."
+        found.append({"level": "info", "code": "size", "text": text})
     return found
