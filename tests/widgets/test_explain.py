@@ -514,3 +514,14 @@ def test_a_class_that_does_not_exist(make: Make, model: Colourful) -> None:
     with pytest.raises(xw.ExplainError, match="out of range"):
         widget.wait(PATIENCE)
     assert "0..4" in widget.error["hint"]
+
+
+def test_a_model_that_was_trained_on_is_asked_again(widget: Any, model: Colourful) -> None:
+    ask(widget, target=1)
+    before, bars = shown(widget).copy(), widget.classes
+    with torch.no_grad():
+        model.last.weight.mul_(-1.5)
+    widget.run().wait(PATIENCE)
+    assert widget.classes != bars
+    assert_shows(widget, xw.attribute(model, colourful_images(2)[:1], target=1).values)
+    assert np.abs(shown(widget) - before).max() > 0

@@ -19,11 +19,14 @@ from xaiwidgets.api import Session
 from xaiwidgets.engine import baselines
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
+from xaiwidgets.engine.memory import model_stamp
 from xaiwidgets.engine.registry import find_method
+from xaiwidgets.engine.state import module_of
 from xaiwidgets.engine.target import Contrast
 
-KEEP = 24
-"""Results and sessions kept for going back without computing."""
+KEEP_RESULTS = 24
+KEEP_SESSIONS = 6
+"""Kept for going back without computing. A session keeps the gradients of its paths, so fewer of them."""
 
 BASELINES = {
     "zeros": "zeros",
@@ -83,9 +86,11 @@ class Explanations:
         self._results: OrderedDict[str, Explanation] = OrderedDict()
         self._outputs: dict[int, Tensor] = {}
         self._lock = threading.Lock()
+        self._stamp = model_stamp(module_of(model))
 
     def request(self, params: dict[str, Any]) -> Request:
         """Check a page's `params`. Raises InputError or ParameterError naming what is wrong."""
+        self._forget_if_changed()
         method = find_method(str(params.get("method")))
         index = _whole(params.get("input", 0), "input", self.count)
         values = {str(name): value for name, value in dict(params.get("parameters") or {}).items()}
@@ -130,7 +135,7 @@ class Explanations:
             explanation = Explanation(request, attribution, outputs, final=False)
             yield explanation
         if explanation is not None:
-            _keep(self._results, request.key, replace(explanation, final=True))
+            _keep(self._results, request.key, replace(explanation, final=True), KEEP_RESULTS)
 
     def predict_changed(self, index: int, change: Callable[[Tensor], Tensor]) -> Tensor:
         """The output for one input after `change` of its explained tensor [1, ...]."""
@@ -153,6 +158,14 @@ class Explanations:
         for name in ("_model", "_inputs", "_target"):
             self.__dict__.pop(name, None)
         self._given, self._options = {}, {}
+
+    def _forget_if_changed(self) -> None:
+        """A model that was trained on, or given other weights, is another model."""
+        stamp = model_stamp(module_of(self._model))
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._results.clear()
+            self._outputs.clear()
 
     def _classes(self) -> int:
         outputs = next(iter(self._outputs.values()), None)
@@ -182,7 +195,7 @@ class Explanations:
                 if target is not None:
                     chosen = target if foil is None else Contrast(target, foil)
                 session = Session(self._model, self._inputs.select([index]), target=chosen, **self._options)
-            _keep(self._sessions, key, session)
+            _keep(self._sessions, key, session, KEEP_SESSIONS)
             session.problem.interrupt = interrupt
             return session
 
@@ -223,8 +236,8 @@ def _whole(value: Any, name: str, below: int) -> int:
     return value
 
 
-def _keep(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _keep(store: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
     store[key] = value
     store.move_to_end(key)
-    while len(store) > KEEP:
+    while len(store) > most:
         store.popitem(last=False)
