@@ -170,18 +170,20 @@ def attribute(
     **parameters: Any,
 ) -> Attribution:
     """Explain a score of a model once; see `Session` for the arguments, `methods()` for methods and parameters."""
-    session = Session(
+    *_, last = stream(
         model,
         inputs,
         target=target,
+        method=method,
         score=score,
         forward=forward,
         wrt=wrt,
         batch_size=batch_size,
         training=training,
         interrupt=interrupt,
+        **parameters,
     )
-    return session.attribute(method, **parameters)
+    return last
 
 
 def stream(

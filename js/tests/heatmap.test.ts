@@ -71,6 +71,21 @@ describe("asking", () => {
     expect(params()).toMatchObject({ target: 5, foil: null });
   });
 
+  it.each([
+    [5, 1],
+    [null, 0],
+  ])("marks the class that was explained where none was asked for: %s", async (target, marked) => {
+    await mount();
+    model.set("params", { ...params(), target: null, foil: null });
+    model.set("question", { ...(model.get("question") as object), target, target_label: "the model's score" });
+    await settled();
+    const explained = el.querySelectorAll<HTMLElement>(".xw-class[data-role=explained]");
+    expect(explained.length).toBe(marked);
+    const menu = el.querySelector<HTMLSelectElement>("select[aria-label='class to explain']");
+    if (target === null) expect(menu?.selectedOptions[0]?.textContent).toBe("the model's score");
+    else expect(menu?.value).toBe(String(target));
+  });
+
   it("digits do the same", async () => {
     await mount();
     press("2", { code: "Digit2" });

@@ -42,6 +42,7 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
             classes={classes}
             chosen={targetId}
             chosenName={question.target_label}
+            {...(targetId === null && { none: question.target_label || "this answer" })}
             offReason={offReason}
             onChoose={(id) => id !== null && onTarget(id)}
           />

@@ -199,7 +199,11 @@ export class HeatmapStore extends BaseStore {
 
   /** The class explained; where none was chosen, the model's first. */
   get targetId(): number | null {
-    return this.params.value.target ?? this.classes.value[0]?.id ?? null;
+    const asked = this.params.value.target;
+    if (asked !== null) return asked;
+    // Who asked for no class gets the predicted one, one for each input, or a score that is no class: Python knows.
+    const { target } = this.question.value;
+    return target === undefined ? (this.classes.value[0]?.id ?? null) : target;
   }
 
   unitOf(point: Point): number {

@@ -11,6 +11,8 @@ export interface Progress {
 }
 
 export interface Question {
+  /** The class a result explains; null where its score is no class. Absent before the first result. */
+  target?: number | null;
   target_label: string;
   foil_label: string | null;
   baseline_title: string | null;
