@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+# torchvision's wheel carries its operators for CUDA builds of torch only, and refuses to be imported without them; zennit
+# imports it, and transformers does where it is installed. Names without an implementation are enough for both.
+if importlib.util.find_spec("torchvision") and torch.version.cuda is None:
+    _OPERATORS = torch.library.Library("torchvision", "DEF")
+    for _name in ("nms", "qnms"):
+        _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

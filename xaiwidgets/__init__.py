@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from xaiwidgets.engine import baselines
     from xaiwidgets.engine.attribution import Attribution
     from xaiwidgets.engine.errors import ExplainError
-    from xaiwidgets.engine.target import Contrast
+    from xaiwidgets.engine.target import Contrast, Each, Neuron
     from xaiwidgets.widgets.explain import explain
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
 
 _HOMES = {
     "Attribution": "xaiwidgets.engine.attribution",
     "Contrast": "xaiwidgets.engine.target",
+    "Each": "xaiwidgets.engine.target",
     "ExplainError": "xaiwidgets.engine.errors",
     "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
+    "Neuron": "xaiwidgets.engine.target",
     "Session": "xaiwidgets.api",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
@@ -34,7 +36,7 @@ _HOMES = {
 _MODULES = {"baselines", "examples"}
 
 __all__ = [
-    "Attribution", "Contrast", "ExplainError", "HeatmapOverlay", "Session",
+    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "Session",
     "attribute", "baselines", "explain", "load", "methods", "stream",
 ]  # fmt: skip
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from typing import Any, Literal
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -21,19 +21,22 @@ from xaiwidgets.engine.errors import (
     TargetError,
     did_you_mean,
 )
-from xaiwidgets.engine.inputs import Key
+from xaiwidgets.engine.inputs import Key, Values, require_differentiable
+from xaiwidgets.engine.layers import LayerLike
 from xaiwidgets.engine.problem import Problem
-from xaiwidgets.engine.registry import METHODS, Method, Parameter, find_method
-from xaiwidgets.engine.target import Contrast, Score, Target
+from xaiwidgets.engine.registry import METHODS, Method, Parameter, Partial, find_method
+from xaiwidgets.engine.target import Contrast, Each, Neuron, Score, Target
 
 __all__ = [
     "Attribution",
     "Cancelled",
     "Contrast",
+    "Each",
     "ExplainError",
     "InputError",
     "Method",
     "ModelError",
+    "Neuron",
     "Parameter",
     "ParameterError",
     "Session",
@@ -52,7 +55,8 @@ class Session:
     model       a torch module (compiled or not) or any function of the inputs
     inputs      a batch-first tensor; a tuple of positional or a dict of keyword arguments
     target      None for a model with one score a row, an integer, a tuple of integers for deeper outputs, a tensor of
-                integers [batch], Contrast(a, b), or a function of the model's raw output that returns [batch]
+                integers [batch], Contrast(a, b), Neuron(layer, index), Each(targets) for several at once, or a function
+                of the model's raw output that returns [batch]
     score       "logit" (the model's output as it is), "probability" or "log_probability"
     forward     called instead of the model, in the same way
     wrt         which input to explain: a key or a position, or a list of them to be explained together
@@ -99,10 +103,18 @@ class Session:
         self.problem.interrupt = interrupt
 
     def stream(self, method: str = "integrated_gradients", **parameters: Any) -> Generator[Attribution]:
-        """Attributions, each better than the last. Wrong names and values raise here, before any work is done."""
+        """Attributions, each better than the last. Wrong names and values raise here, before any work is done.
+
+        `layer=` a module or its name attributes to that layer's output instead of the input, with any method that does
+        not read a layer itself; values then have the layer's shape.
+        """
         chosen = find_method(method)
+        own_layer = any(parameter.name == "layer" for parameter in chosen.parameters)
+        layer = None if own_layer else parameters.pop("layer", None)
         checked = chosen.check(parameters)
-        if "image" in chosen.needs and self.problem.points.ndim != 4:
+        if "gradient" in chosen.needs and layer is None:
+            require_differentiable(self.problem.inputs, chosen.title)
+        if "image" in chosen.needs and layer is None and self.problem.points.ndim != 4:
             fitting = [one.name for one in METHODS.values() if "image" not in one.needs]
             raise InputError(
                 "not_an_image",
@@ -110,7 +122,7 @@ class Session:
                 f"The input has shape {list(self.problem.points.shape)}.",
                 f"For other inputs: {', '.join(sorted(fitting))}.",
             )
-        return self._run(chosen, checked)
+        return self._run(chosen, checked, layer)
 
     def attribute(self, method: str = "integrated_gradients", **parameters: Any) -> Attribution:
         """The final attribution."""
@@ -125,22 +137,24 @@ class Session:
         """Drop what is remembered. Needed only after changing weights through `.data`, which leaves no trace."""
         self.problem.remembered.forget()
 
-    def _run(self, method: Method, parameters: dict[str, Any]) -> Generator[Attribution]:
+    def _run(self, method: Method, parameters: dict[str, Any], layer: LayerLike) -> Generator[Attribution]:
         run = self.problem.begin()
-        partials = method.run(run, **parameters)
+        partials: Iterator[Partial] | None = None
         seconds = 0.0
         try:
             while True:
                 started = time.perf_counter()
                 with torch.inference_mode(mode=False), torch.no_grad():  # whatever mode the consumer is in
+                    if partials is None:
+                        asked = run.expanded() if "gradient" in method.needs else run
+                        partials = method.run(asked if layer is None else asked.at(layer), **parameters)
                     partial = next(partials, None)
                 seconds += time.perf_counter() - started  # the method's time, not its consumer's
                 if partial is None:
                     return
-                values = partial.values
                 yield Attribution(
-                    values=run.inputs.unpack(values) if values.shape == run.points.shape else values,
-                    delta=partial.delta,
+                    values=self._shaped(partial.values, run, layer),
+                    delta=self._by_target(partial.delta),
                     error=partial.error,
                     evaluations=dict(run.evaluations),
                     method=method.name,
@@ -148,11 +162,29 @@ class Session:
                     target=self.target,
                     seconds=seconds,
                     progress=(partial.done, partial.total),
-                    score=partial.score,
-                    baseline_score=partial.baseline_score,
+                    score=self._by_target(partial.score),
+                    baseline_score=self._by_target(partial.baseline_score),
                 )
         finally:
-            partials.close()  # type: ignore[attr-defined] # methods are generator functions
+            if partials is not None:
+                partials.close()  # type: ignore[attr-defined] # methods are generator functions
+
+    def _by_target(self, numbers: Tensor | None) -> Tensor | None:
+        """Numbers [targets * rows, ...] with the targets as their own axis, where several were asked for."""
+        if numbers is None or not isinstance(self.target, Each):
+            return numbers
+        return numbers.reshape(len(self.target.targets), -1, *numbers.shape[1:])
+
+    def _shaped(self, values: Tensor, run: Problem, layer: LayerLike) -> Values:
+        """Values in the container of the inputs, if they are of the inputs' shape."""
+        parts: Values = values
+        if layer is None and values.shape[1:] == run.points.shape[1:]:
+            parts = run.inputs.unpack(values)
+        if isinstance(parts, dict):
+            return {key: cast("Tensor", self._by_target(part)) for key, part in parts.items()}
+        if isinstance(parts, tuple):
+            return tuple(cast("Tensor", self._by_target(part)) for part in parts)
+        return cast("Tensor", self._by_target(parts))
 
 
 def attribute(

@@ -94,8 +94,8 @@ def test_the_session_has_its_own_copy():
 @pytest.mark.parametrize(
     ("inputs", "wrt", "code"),
     [
-        (torch.zeros(2, 3, dtype=torch.uint8), None, "integer_input"),
-        ((torch.zeros(2, 3, dtype=torch.long),), 0, "integer_input"),
+        ((torch.zeros(2, 3).long(), torch.ones(2, 3).long()), None, "ambiguous_leaf"),
+        (torch.zeros(2, 3, dtype=torch.complex64), 0, "complex_input"),
         ((torch.rand(2, 3), torch.rand(2, 3)), None, "ambiguous_leaf"),
         ({"a": torch.rand(2)}, "b", "unknown_leaf"),
         ({"a": torch.rand(2)}, [], "unknown_leaf"),

@@ -34,6 +34,7 @@ class Batcher:
             raise ParameterError(
                 "parameter_range", f"batch_size={size!r} is not a batch size", hint='Use "auto" or an integer from 1.'
             )
+        self.size = size
         self.limit: int | None = None if size == "auto" else size  # None until the first row has been measured
         self.rows = 1 if size == "auto" else size
         self.successes = 0

@@ -7,7 +7,7 @@ method sees only `points`, one float tensor with the batch first; `assemble` tur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any, cast
@@ -46,6 +46,11 @@ class Inputs:
         return torch.float64 if any(leaf.dtype == torch.float64 for leaf in self.leaves) else torch.float32
 
     @property
+    def differentiable(self) -> bool:
+        """Whether every explained input is floating point; others can only be taken away and put back."""
+        return all(leaf.is_floating_point() for leaf in self.leaves)
+
+    @property
     def points(self) -> Tensor:
         """[rows, ...] the explained input; several leaves are packed side by side into [rows, D]."""
         return self.pack(self.leaves)
@@ -81,6 +86,16 @@ class Inputs:
         if self.container == "dict":
             return chosen
         return tuple(chosen.values()) if self.container == "tuple" else chosen[0]
+
+    def repeated(self, times: int) -> Inputs:
+        """The same inputs, all rows over and over."""
+        index = torch.arange(self.rows).repeat(times)
+        return replace(self, items={key: _take(value, index, self.rows) for key, value in self.items.items()})
+
+    def moved(self, points: Tensor) -> Inputs:
+        """The same inputs with other values of the explained ones."""
+        leaves = (part.to(leaf.dtype) for part, leaf in zip(self.split(points), self.leaves, strict=True))
+        return replace(self, items={**self.items, **dict(zip(self.explained, leaves, strict=True))})
 
     def assemble(self, points: Tensor, rows: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional and keyword arguments that evaluate `points`, each belonging to sample `rows[i]`."""
@@ -159,17 +174,20 @@ def _choose_leaves(items: dict[Key, Any], wrt: Key | Sequence[Key] | None) -> tu
             f"They are {names}.",
             f"Say which to explain: wrt={floating[0]!r}, or wrt={floating!r} for all of them together.",
         )
+    tensors = [key for key, value in items.items() if isinstance(value, Tensor)]
+    if len(tensors) == 1:
+        return (tensors[0],), False
     raise InputError(
-        "integer_input",
-        "No input is floating point, so there is nothing to differentiate",
+        "ambiguous_leaf",
+        "No input is floating point, and several could be explained",
         f"Tensors: {_names(items)}.",
-        "Convert the image with .float() (and scale it as the model expects).",
+        f"Say which to explain: wrt={(tensors or [0])[0]!r}.",
     )
 
 
 def _check_leaf(key: Key, leaf: Tensor, first: Tensor) -> None:
-    if not leaf.is_floating_point():
-        raise InputError("integer_input", f"Input {key!r} has dtype {leaf.dtype}", hint="Convert it with .float().")
+    if leaf.is_complex():
+        raise InputError("complex_input", f"Input {key!r} has dtype {leaf.dtype}", hint="Pass real numbers.")
     if leaf.ndim == 0 or leaf.numel() == 0:
         raise InputError(
             "empty_batch",
@@ -182,7 +200,7 @@ def _check_leaf(key: Key, leaf: Tensor, first: Tensor) -> None:
             f"Input {key!r} has {leaf.shape[0]} rows, the first explained input has {first.shape[0]}",
             hint="Inputs explained together need the same rows.",
         )
-    if not bool(torch.isfinite(leaf).all()):
+    if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
         raise InputError(
             "non_finite_input", f"Input {key!r} contains NaN or infinity", hint="Clean it before explaining it."
         )
@@ -233,3 +251,15 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 def _names(items: dict[Key, Any]) -> str:
     found = [f"{key!r} ({value.dtype})" for key, value in items.items() if isinstance(value, Tensor)]
     return ", ".join(found) or "none"
+
+
+def require_differentiable(inputs: Inputs, method: str) -> None:
+    """Refuse to differentiate with respect to integers, and say what can be done instead."""
+    if not inputs.differentiable:
+        dtypes = ", ".join(str(leaf.dtype) for leaf in inputs.leaves)
+        raise InputError(
+            "integer_input",
+            f"{method} needs gradients, and the explained input is {dtypes}",
+            hint="Convert an image with .float() (and scale it as the model expects); explain token numbers at their "
+            "embedding, layer=the name of the embedding layer, or with a method that needs no gradient.",
+        )

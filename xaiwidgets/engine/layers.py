@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -48,6 +48,11 @@ def find_layer(module: nn.Module | None, layer: nn.Module | str) -> tuple[str, n
         f"The layer {type(layer).__name__} is not part of this model",
         hint=did_you_mean("", filter(None, named)),
     )
+
+
+def unseen() -> AbstractContextManager[None]:
+    """What is done inside is hidden from every `TorchFunctionMode`: it is ours, not the model's."""
+    return torch._C.DisableTorchFunction()  # type: ignore[no-any-return]  # noqa: SLF001  # has no public name
 
 
 @contextmanager

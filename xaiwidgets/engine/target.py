@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from .errors import ModelError, TargetError
@@ -26,7 +26,59 @@ class Contrast:
     b: Index
 
 
-Target = None | Index | Contrast | Callable[[Any], Tensor]
+@dataclass(frozen=True, eq=False)
+class Neuron:
+    """Explain what a layer puts out instead of the model's score.
+
+    layer   the layer or its dotted name; of a layer used several times, the last use counts
+    index   which number of its output: an integer or a tuple of integers behind the batch axis. Axes that are not
+            named are averaged over, so that `Neuron("layer3", 5)` is a whole channel. A function takes the layer's
+            output to one number a row.
+    """
+
+    layer: nn.Module | str
+    index: int | tuple[int, ...] | Callable[[Tensor], Tensor]
+
+    def pick(self, output: Tensor) -> Tensor:
+        """One number a row of the layer's output."""
+        if callable(self.index):
+            return self.index(output)
+        index = self.index if isinstance(self.index, tuple) else (self.index,)
+        sizes = output.shape[1:]
+        if len(index) > len(sizes) or any(not -size <= at < size for at, size in zip(index, sizes, strict=False)):
+            raise TargetError(
+                "neuron_index",
+                f"Neuron {index} does not exist",
+                hint=f"The layer puts out [batch, {', '.join(map(str, sizes))}].",
+            )
+        return output[(slice(None), *index)].reshape(len(output), -1).mean(1)
+
+
+class Each:
+    """Explain several targets at once: `Each(3, 5)`, `Each(range(10))`, or any mix of targets.
+
+    Values, delta and scores get the targets as their first axis. Methods that only run the model forward ask it once
+    for all targets; the others share the forward pass where they can.
+    """
+
+    def __init__(self, *targets: Any) -> None:
+        if len(targets) == 1 and isinstance(targets[0], range | list | tuple):
+            targets = tuple(targets[0])
+        if not targets or any(isinstance(one, Each | Neuron) or one is None for one in targets):
+            raise TargetError("target_type", f"Each{targets!r} names no targets", hint="Write Each(3, 5).")
+        self.targets = targets
+
+    def __repr__(self) -> str:
+        return f"Each{self.targets!r}"
+
+
+Target = None | Index | Contrast | Neuron | Each | Callable[[Any], Tensor]
+
+
+def scorers_of(target: Target, score: Score, samples: int) -> tuple[Scorer, ...]:
+    """One scorer for each target that is asked at once."""
+    targets = target.targets if isinstance(target, Each) else (target,)
+    return tuple(Scorer(one, score, samples) for one in targets)
 
 
 def unwrap(output: Any) -> Tensor:
