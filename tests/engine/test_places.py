@@ -1,5 +1,7 @@
 """Layers with places are found in convolutional networks and transformers, and read as maps."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -231,7 +233,7 @@ def test_errors_say_what_is_missing(digits):
         attribute(digits.model, digits.images[:1], target=0, method="grad_cam", layer="nowhere")
     assert caught.value.code == "unknown_layer"
     with pytest.raises(ModelError) as caught:
-        attribute(lambda x: digits.model(x), digits.images[:1], target=0, method="grad_cam")
+        attribute(partial(digits.model), digits.images[:1], target=0, method="grad_cam")
     assert caught.value.code == "no_layers"
 
 
