@@ -14,9 +14,10 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 import xaiwidgets as xw
+from xaiwidgets.engine.regions import superpixels
 from xaiwidgets.live.colors import matplotlib_table
 from xaiwidgets.widgets import words
-from xaiwidgets.widgets.regions import blur_region, superpixels
+from xaiwidgets.widgets.regions import blur_region
 
 Make = Callable[..., Any]
 

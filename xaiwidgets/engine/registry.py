@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .baselines import NAMES as BASELINE_NAMES
 from .errors import ParameterError, did_you_mean
+from .regions import NAMES as REGION_NAMES
 
 Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions"]
 
@@ -195,6 +196,8 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         return Parameter(name, "seed", default, title, note.help, low=0, step=1, integer=True)
     if note.kind == "baseline":
         return Parameter(name, "baseline", default, title, note.help, choices=BASELINE_NAMES)
+    if note.kind == "regions":
+        return Parameter(name, "regions", default, title, note.help, choices=REGION_NAMES)
     if note.kind is None and base not in (int, float):
         found = base.__name__ if isinstance(base, type | types.GenericAlias) else base
         raise TypeError(f"parameter {name!r}: annotate {found} with a Note that says which kind of control it is")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xaiwidgets.engine.attribution import Attribution
+from xaiwidgets.engine.regions import superpixels
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
 from xaiwidgets.live.colors import Table, palettes, table
@@ -24,7 +25,7 @@ from xaiwidgets.widgets.explanations import Explanation, Explanations, Request
 from xaiwidgets.widgets.figure import figure, strongest
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
-from xaiwidgets.widgets.regions import blur_region, check_region, superpixels
+from xaiwidgets.widgets.regions import blur_region, check_region
 from xaiwidgets.widgets.summary import class_bars, notices, quality, question
 
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}

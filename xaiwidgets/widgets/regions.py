@@ -1,35 +1,11 @@
-"""Regions of an image: superpixels to add attributions up over, and a rectangle blurred away to ask again."""
+"""A rectangle of an image blurred away to ask again."""
 
-import math
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from xaiwidgets.engine.errors import ExplainError, InputError
-
-
-def superpixels(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.integer[Any]]:
-    """Region numbers 0..n-1 for a map of `shape`: SLIC (Achanta et al. 2012), about 60 regions, fewer on small images.
-
-    Raises ExplainError without scikit-image.
-    """
-    try:
-        from skimage import transform  # noqa: PLC0415
-        from skimage.segmentation import slic  # noqa: PLC0415  # an extra
-    except ImportError as error:
-        raise ExplainError(
-            "missing_extra",
-            "Superpixels need scikit-image",
-            str(error),
-            "pip install 'xaiwidgets[images]', then choose superpixel again.",
-        ) from error
-    picture = transform.resize(pixels, (*shape, 3), order=1, anti_aliasing=True)
-    count = int(min(60, max(4, math.prod(shape) // 16)))
-    labels = slic(picture, n_segments=count, compactness=10, start_label=0, channel_axis=-1)
-    return np.asarray(np.unique(labels, return_inverse=True)[1].reshape(shape), dtype=np.int64)
+from xaiwidgets.engine.errors import InputError
 
 
 def check_region(region: dict[str, Any], height: int, width: int) -> tuple[int, int, int, int]:
