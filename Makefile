@@ -76,9 +76,9 @@ js/node_modules/.package-lock.json: js/package-lock.json | $(VENV)/.node
 $(BUNDLE): js/node_modules/.package-lock.json js/package.json js/build.mjs $(shell find js/src -type f)
 	$(NPM) run build
 
-# the bundle is built first, so that the install finds it up to date
+# the bundle is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along
 $(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUNDLE)
-	$(BIN)/pip install -q -e ".[test]"
+	$(BIN)/pip install -q -e ".[test]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	touch $@
 
 clean:

@@ -109,12 +109,24 @@ class _Suffix:
         self.whole, self.layer, self.prefix = whole, layer, prefix
 
     def __call__(self, activation: Tensor, rows: Tensor) -> Any:
+        if self.prefix.tape is not None:
+            try:
+                return self._run(
+                    activation, rows, _Replay(self.prefix.tape, rows % self.whole.samples, self.whole.samples)
+                )
+            except NotRepeatedError:  # before the layer, so nothing has happened to the activation yet
+                self.prefix.tape = None
+        return self._run(activation, rows, None)
+
+    def _run(self, activation: Tensor, rows: Tensor, replay: _Replay | None) -> Any:
         with unseen():
             arguments, keywords = self.whole.inputs.assemble(self.whole.points[rows], rows)
-        tape = self.prefix.tape
-        replay = _Replay(tape or [], rows % self.whole.samples, self.whole.samples)
-        with _replaced(self.layer, activation, self.prefix.calls, replay), nullcontext() if tape is None else replay:
+        with _replaced(self.layer, activation, self.prefix.calls, replay), replay or nullcontext():
             return self.whole.call(*arguments, **keywords)
+
+
+class NotRepeatedError(Exception):
+    """The model does other operations than on the tape: hooks were added, or they depend on the number of rows."""
 
 
 class _Replay(TorchFunctionMode):
@@ -131,10 +143,7 @@ class _Replay(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         operation = next(self.tape, None)
         if operation is None or operation.name != _name(func):
-            raise ModelError(
-                "not_repeatable", "The model did other operations than before, with the same input",
-                hint="Explain the input instead of a layer.",
-            )  # fmt: skip
+            raise NotRepeatedError(_name(func))
         if operation.result is None:
             return func(*args, **(kwargs or {}))
         result = _mapped(operation.result, self._of_rows)
@@ -209,9 +218,9 @@ def _verify(whole: Problem, layer: nn.Module, prefix: Prefix) -> None:
     own = prefix.points[rows]
     generator = torch.Generator().manual_seed(0)
     points = own * (0.5 + torch.rand(own.shape, generator=generator, dtype=torch.float64)).to(own)
-    expected = whole.pick(_Suffix(whole, layer, replace(prefix, tape=None))(points, rows), rows)
+    expected = whole.pick(_Suffix(whole, layer, replace(prefix, tape=None))(points.clone(), rows), rows)
     try:
-        found = whole.pick(_Suffix(whole, layer, prefix)(points, rows), rows)
+        found = whole.pick(_Suffix(whole, layer, prefix)(points.clone(), rows), rows)
     except Exception:  # noqa: BLE001  # whatever the model makes of operations that were not run: run it whole
         found = torch.full_like(expected, torch.nan)
     room = AGREE.get(expected.dtype, 0.05)
@@ -240,7 +249,7 @@ def _rewired(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[N
 
 
 @contextmanager
-def _replaced(layer: nn.Module, activation: Tensor, calls: int, replay: _Replay) -> Iterator[None]:
+def _replaced(layer: nn.Module, activation: Tensor, calls: int, replay: _Replay | None) -> Iterator[None]:
     """Put `activation` in the place of what the layer's last call puts out; from there on operations are done again."""
     count = 0
 
@@ -249,7 +258,8 @@ def _replaced(layer: nn.Module, activation: Tensor, calls: int, replay: _Replay)
         count += 1
         if count < calls:
             return output
-        replay.over = True
+        if replay is not None:
+            replay.over = True
         return activation.to(output.dtype)
 
     with _rewired(layer, change):
