@@ -131,27 +131,32 @@ def hugging_face(*names):
         pytest.skip(f"transformers cannot load its vision models: {error}")
 
 
-def test_hugging_face_vision_transformers():
-    configure, build = hugging_face("ViTConfig", "ViTForImageClassification")
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+PATCHES = SMALL | {"image_size": 32, "patch_size": 8}
+SWIN = {"image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes", "layer", "grid"),
+    [
+        ("ViT", PATCHES | {"intermediate_size": 32}, ".1.layernorm_before", (4, 4)),
+        # Its head reads the class token and the mean of the patches, so nothing is lost after the last block.
+        ("Dinov2WithRegisters", PATCHES | {"num_register_tokens": 4}, ".layernorm", (4, 4)),
+        ("Swin", SWIN, "swin.layernorm", (8, 8)),
+    ],
+)
+def test_hugging_face_models(family, sizes, layer, grid):
+    configure, build = hugging_face(f"{family}Config", f"{family}ForImageClassification")
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    model = build(configure(image_size=32, patch_size=8, num_labels=5, **sizes)).eval()
+    model = build(configure(num_labels=5, **sizes)).eval()
     x = torch.rand(2, 3, 32, 32)
-    place = place_layer(Problem(model, x, target=1), None)
-    assert place.name.endswith("1.layernorm_before")
+    problem = Problem(model, x, target=1)
+    place = place_layer(problem, None)
+    assert place.name.endswith(layer)
+    assert place.maps(problem.layer_outputs(None, None, place.name)).shape == (2, 16, *grid)
     found = attribute(model, x, target=1, method="grad_cam", relu=False)
     assert found.values.shape == (2, 1, 32, 32)
     assert found.values.abs().amax((1, 2, 3)).min() > 0
-
-
-def test_hugging_face_swin():
-    configure, build = hugging_face("SwinConfig", "SwinForImageClassification")
-    torch.manual_seed(0)
-    sizes = {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4}
-    model = build(configure(image_size=32, patch_size=2, num_labels=5, **sizes)).eval()
-    place = place_layer(Problem(model, torch.rand(2, 3, 32, 32), target=1), None)
-    assert place.name == "swin.layernorm"
-    assert place.maps(torch.rand(2, 64, 16)).shape == (2, 16, 8, 8)
 
 
 def test_channels_last_maps_are_recognised():

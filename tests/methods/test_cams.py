@@ -285,7 +285,7 @@ def test_several_targets_share_the_forward_pass(deep, images):
     handle.remove()
 
 
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", sorted({*FAMILY} - {"guided_grad_cam"}))  # which is edges, signed in any case
 def test_signed_maps_are_available_in_half_precision_too(net, images, name):
     net, images = net.bfloat16(), images.bfloat16()
     signed = attribute(net, images, target=1, method=name, relu=False)

@@ -226,6 +226,16 @@ def test_cam_refuses_models_without_such_a_head(model, images):
         assert caught.value.code == "cam_head"
 
 
+def test_cam_checks_a_named_layer(pooled, images):
+    found = attribute(pooled, images, target=1, method="cam")
+    for layer in ("1", pooled[1]):
+        assert torch.equal(attribute(pooled, images, target=1, method="cam", layer=layer).values, found.values)
+    for layer in ("0", "2"):
+        with pytest.raises(ModelError) as caught:
+            attribute(pooled, images, target=1, method="cam", layer=layer)
+        assert caught.value.code == "cam_head"
+
+
 def test_cam_refuses_scores_that_are_no_logits(pooled, images):
     for question in ({"target": 1, "score": "probability"}, {"target": lambda output: output[:, 0] ** 2}):
         with pytest.raises(TargetError) as caught:

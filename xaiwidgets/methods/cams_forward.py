@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xaiwidgets.engine.chunk import Chunk
 from xaiwidgets.engine.errors import ModelError, TargetError
-from xaiwidgets.engine.layers import LayerLike, open_module
+from xaiwidgets.engine.layers import LayerLike, find_layer, open_module
 from xaiwidgets.engine.places import PlaceLayer, Seen, place_layer, watched
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Partial, method
@@ -103,7 +103,7 @@ def eigen_cam(problem: Problem, *, layer: Layer = None, relu: Relu = False) -> I
     "arXiv:1512.04150",
     needs=("gradient", "layer", "image"),
 )
-def cam(problem: Problem, *, relu: Relu = False) -> Iterator[Partial]:
+def cam(problem: Problem, *, layer: Layer = None, relu: Relu = False) -> Iterator[Partial]:
     """The last maps weighted as the model's linear head weights their means.
 
     Values [batch, 1, height, width] in units of score: what the score would be, without its bias, if the whole image
@@ -117,21 +117,22 @@ def cam(problem: Problem, *, relu: Relu = False) -> Iterator[Partial]:
             "CAM explains a logit of the model's linear head",
             hint='Name a class with target= and leave score="logit", or use grad_cam.',
         )
-    place = PlaceLayer(problem, _pooled_layer(problem))
+    place = PlaceLayer(problem, _pooled_layer(problem, layer))
     maps, gradient, scores = place_gradients(problem, place)
     weights = mean_gradient(maps, gradient) * (maps.shape[2] * maps.shape[3])
     yield Partial(place.enlarge((weights * maps).sum(1, keepdim=True), relu=relu), 1, 1, score=scores)
 
 
-def _pooled_layer(problem: Problem) -> str:
+def _pooled_layer(problem: Problem, layer: LayerLike) -> str:
     """The layer whose maps' means go into the model's linear head, looked for once."""
+    name = None if layer is None else find_layer(problem.module, layer)[0]
     known = problem.memory("cam")
-    if not known:
-        known["layer"] = _find_pooled_layer(problem)
-    return str(known["layer"])
+    if name not in known:
+        known[name] = _find_pooled_layer(problem, name)
+    return str(known[name])
 
 
-def _find_pooled_layer(problem: Problem) -> str:
+def _find_pooled_layer(problem: Problem, named: str | None) -> str:
     module, layers = open_module(problem.module), dict[str, Seen]()
 
     def work(chunk: Chunk) -> tuple[Tensor, ...]:
@@ -144,17 +145,23 @@ def _find_pooled_layer(problem: Problem) -> str:
     (logits,) = problem.evaluate(work, problem.points[:1], first, gradient=False)
     head = next((name for name in reversed(layers) if _is_head(module.get_submodule(name), layers[name], logits)), None)
     if head is None:
-        raise _no_head("what it puts out is not what a linear layer puts out")
+        raise _no_head("the output is not what a linear layer puts out")
     features = layers[head].source
     if features is None or features[0].numel() != features.shape[1]:
-        raise _no_head(f"its linear layer {head!r} is applied to many places")
-    for name, seen in reversed(layers.items()):
-        place = PlaceLayer(problem, name)
-        if seen.untouched and seen.output.ndim > 2 and seen.output.shape[0] == 1 and place.readable(seen.output):
-            maps = place.maps(seen.output)
-            if maps[0, 0].numel() > 1 and _close(maps.mean((2, 3)), features):
-                return name
-    raise _no_head(f"what its linear layer {head!r} reads is not the mean over places of any layer")
+        raise _no_head(f"the linear layer {head!r} is applied to many places")
+    for name in reversed(layers) if named is None else [named]:
+        if name in layers and _feeds(PlaceLayer(problem, name), layers[name], features):
+            return name
+    which = "any layer" if named is None else f"the layer {named!r}"
+    raise _no_head(f"what the linear layer {head!r} reads is not the mean over places of {which}")
+
+
+def _feeds(place: PlaceLayer, seen: Seen, features: Tensor) -> bool:
+    """Whether the features are the means of the layer's maps, as they came out of it."""
+    if not (seen.untouched and seen.output.ndim > 2 and len(seen.output) == 1 and place.readable(seen.output)):
+        return False
+    maps = place.maps(seen.output)
+    return maps[0, 0].numel() > 1 and _close(maps.mean((2, 3)), features)
 
 
 def _is_head(part: nn.Module, seen: Seen, logits: Tensor) -> bool:
