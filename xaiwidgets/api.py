@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -23,9 +24,13 @@ from xaiwidgets.engine.errors import (
 )
 from xaiwidgets.engine.inputs import Key, Values, require_differentiable
 from xaiwidgets.engine.layers import LayerLike
+from xaiwidgets.engine.method_table import MethodTable
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import METHODS, Method, Parameter, Partial, find_method
 from xaiwidgets.engine.target import Contrast, Each, Neuron, Score, Target
+from xaiwidgets.methods.captum_backend import captum_run
+
+Backend = Literal["native", "captum"]
 
 __all__ = [
     "Attribution",
@@ -102,16 +107,22 @@ class Session:
     def interrupt(self, interrupt: Callable[[], None] | None) -> None:
         self.problem.interrupt = interrupt
 
-    def stream(self, method: str = "integrated_gradients", **parameters: Any) -> Generator[Attribution]:
+    def stream(
+        self, method: str = "integrated_gradients", *, backend: Backend = "native", **parameters: Any
+    ) -> Generator[Attribution]:
         """Attributions, each better than the last. Wrong names and values raise here, before any work is done.
 
         `layer=` a module or its name attributes to that layer's output instead of the input, with any method that does
-        not read a layer itself; values then have the layer's shape.
+        not read a layer itself; values then have the layer's shape. `backend="captum"` lets Captum answer, for the methods
+        it has.
         """
         chosen = find_method(method)
         own_layer = any(parameter.name == "layer" for parameter in chosen.parameters)
         layer = None if own_layer else parameters.pop("layer", None)
         checked = chosen.check(parameters)
+        if backend not in ("native", "captum"):
+            raise ParameterError("unknown_backend", f"backend={backend!r} is not known", hint='"native" or "captum".')
+        run = chosen.run if backend == "native" else captum_run(chosen)
         if "gradient" in chosen.needs and layer is None:
             require_differentiable(self.problem.inputs, chosen.title)
         if "image" in chosen.needs and layer is None and self.problem.points.ndim != 4:
@@ -122,11 +133,13 @@ class Session:
                 f"The input has shape {list(self.problem.points.shape)}.",
                 f"For other inputs: {', '.join(sorted(fitting))}.",
             )
-        return self._run(chosen, checked, layer)
+        return self._run(replace(chosen, run=run), checked, layer)
 
-    def attribute(self, method: str = "integrated_gradients", **parameters: Any) -> Attribution:
+    def attribute(
+        self, method: str = "integrated_gradients", *, backend: Backend = "native", **parameters: Any
+    ) -> Attribution:
         """The final attribution."""
-        *_, last = self.stream(method, **parameters)
+        *_, last = self.stream(method, backend=backend, **parameters)
         return last
 
     def predict(self) -> Tensor:
@@ -250,11 +263,11 @@ def stream(
     return session.stream(method, **parameters)
 
 
-def methods(family: str | None = None) -> tuple[Method, ...]:
-    """The registered methods, of one family or of all."""
+def methods(family: str | None = None) -> MethodTable:
+    """The registered methods, of one family or of all; shows itself as a table."""
     families = {method.family for method in METHODS.values()}
     if family is not None and family not in families:
         raise ParameterError(
             "unknown_family", f"There is no family {family!r} of methods", hint=did_you_mean(family, families)
         )
-    return tuple(method for method in METHODS.values() if family in (None, method.family))
+    return MethodTable(method for method in METHODS.values() if family in (None, method.family))

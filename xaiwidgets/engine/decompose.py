@@ -33,11 +33,12 @@ def scaled_dot_product_attention(
             hidden = max(HIDDEN, torch.finfo(scores.dtype).min / 4)
             attn_mask = torch.zeros_like(attn_mask, dtype=scores.dtype).masked_fill(~attn_mask, hidden)
         scores = scores + attn_mask
-    return torch.matmul(torch.softmax(scores, -1), value)
+    mixed: Tensor = torch.matmul(torch.softmax(scores, -1), value)
+    return mixed
 
 
 def rdiv(divisor: Tensor, dividend: Any) -> Tensor:
-    """dividend / divisor as Python writes it."""
+    """Dividend / divisor as Python writes it."""
     return torch.reciprocal(divisor) * dividend
 
 
@@ -100,11 +101,11 @@ def gru_cell(inputs: Tensor, hidden: Tensor, *weights: Any) -> Tensor:
 
 
 def rnn_tanh_cell(inputs: Tensor, hidden: Tensor, *weights: Any) -> Tensor:
-    return torch.tanh(sum(_gates(inputs, hidden, *weights)))
+    return torch.tanh(torch.add(*_gates(inputs, hidden, *weights)))
 
 
 def rnn_relu_cell(inputs: Tensor, hidden: Tensor, *weights: Any) -> Tensor:
-    return torch.relu(sum(_gates(inputs, hidden, *weights)))
+    return torch.relu(torch.add(*_gates(inputs, hidden, *weights)))
 
 
 def _gates(

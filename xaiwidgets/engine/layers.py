@@ -52,7 +52,7 @@ def find_layer(module: nn.Module | None, layer: nn.Module | str) -> tuple[str, n
 
 def unseen() -> AbstractContextManager[None]:
     """What is done inside is hidden from every `TorchFunctionMode`: it is ours, not the model's."""
-    return torch._C.DisableTorchFunction()  # type: ignore[no-any-return]  # noqa: SLF001  # has no public name
+    return torch._C.DisableTorchFunction()  # noqa: SLF001  # has no public name
 
 
 @contextmanager

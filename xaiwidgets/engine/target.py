@@ -51,7 +51,8 @@ class Neuron:
                 f"Neuron {index} does not exist",
                 hint=f"The layer puts out [batch, {', '.join(map(str, sizes))}].",
             )
-        return output[(slice(None), *index)].reshape(len(output), -1).mean(1)
+        picked: Tensor = output[(slice(None), *index)]  # type: ignore[index]  # the stub knows no tuple with a star
+        return picked.reshape(len(output), -1).mean(1)
 
 
 class Each:

@@ -14,6 +14,8 @@ from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, method
 from xaiwidgets.engine.rewrite import Rewrite, Rule, graft
 
+POOLING_OPTIONS = ("stride", "padding", "dilation")
+
 
 def _keep_positive(tensor: Tensor) -> Tensor:
     """The same tensor, with only the positive part of its gradient."""
@@ -38,8 +40,7 @@ def _central_max_pool2d(_mode: Rectified, function: Any, x: Tensor, kernel_size:
     """Back: to the middle of the window, whichever place had the largest value."""
     found = function(x, kernel_size, *args, **kwargs)
     values, rest = (found, ()) if isinstance(found, Tensor) else (found[0], found[1:])
-    stride, padding, dilation, ceil_mode, *_ = *args, *(None, 0, 1, False)[len(args) :]
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode} | kwargs
+    options = {"stride": None, "padding": 0, "dilation": 1, **dict(zip(POOLING_OPTIONS, args, strict=False)), **kwargs}
     height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
     centre = torch.zeros((x.shape[1], 1, height, width), dtype=x.dtype, device=x.device)
     centre[:, :, height // 2, width // 2] = 1
