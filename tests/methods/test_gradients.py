@@ -1,11 +1,10 @@
-"""Gradient methods against closed forms, captum and statistics."""
+"""The gradient and its plain relatives against closed forms, captum and finite differences."""
 
 import pytest
 import torch
 from captum import attr
 
-from xaiwidgets.api import attribute, stream
-from xaiwidgets.methods.gradients import RunningMean
+from xaiwidgets.api import Contrast, TargetError, attribute
 
 WEIGHTS = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]])
 
@@ -22,10 +21,6 @@ def test_a_linear_model():
     product = attribute(linear, x, target=1, method="input_x_gradient")
     torch.testing.assert_close(product.values.sum(1), linear(x)[:, 1])
     torch.testing.assert_close(product.score, linear(x)[:, 1])
-    smooth = attribute(linear, x, target=1, method="smoothgrad")
-    torch.testing.assert_close(smooth.values, WEIGHTS[1].expand(4, 3))
-    assert smooth.error < 1e-6
-    assert smooth.evaluations == {"forward": 0, "gradient": 4 * 32}
 
 
 def test_captum_agrees(digits, cifar):
@@ -37,47 +32,47 @@ def test_captum_agrees(digits, cifar):
         torch.testing.assert_close(attribute(model, images[:8], target=y, method="input_x_gradient").values, expected)
 
 
-def test_antithetic_noise_is_exact_for_quadratics():
-    x = torch.randn(2, 5)
-    result = attribute(lambda x: (x**2).sum(1), x, method="smoothgrad", samples=2, noise=0.5)
-    torch.testing.assert_close(result.values, 2 * x)
+def test_explanation_vectors_of_a_softmax():
+    # ∂p_c/∂x = p_c (w_c - Σ_k p_k w_k), positive where more of the input makes the class more probable
+    x = torch.randn(5, 3)
+    p = linear(x).softmax(1)
+    expected = p[:, :1] * (WEIGHTS[0] - p @ WEIGHTS)
+    for score in ("logit", "probability", "log_probability"):
+        found = attribute(linear, x, target=0, score=score, method="explanation_vectors")
+        torch.testing.assert_close(found.values, expected)
+        torch.testing.assert_close(found.score, p[:, 0])
 
 
-def test_smoothgrad_converges_and_its_error_is_right():
-    # E[cos(x + ε)] = cos(x) exp(-σ²/2), with σ a fraction of the row's range
-    x = torch.tensor([[0.0, 1.0, 2.0]], dtype=torch.float64)
-    expected = torch.cos(x) * torch.exp(torch.tensor(-((0.3 * 2) ** 2) / 2))
-    ratios = []
-    for seed in range(40):
-        result = attribute(lambda x: x.sin().sum(1), x, method="smoothgrad", samples=256, noise=0.3, seed=seed)
-        ratios.append(float((result.values - expected).abs().sum() / result.values.abs().sum()) / result.error)
-    # The mean of |z| for a standard normal z is 0.8.
-    assert 0.6 < sum(ratios) / len(ratios) < 1.0
+def test_explanation_vectors_of_one_logit_and_of_two_classes():
+    x = torch.randn(5, 3)
+    p = linear(x)[:, 0].sigmoid()
+    found = attribute(lambda x: linear(x)[:, 0], x, method="explanation_vectors")
+    torch.testing.assert_close(found.values, (p * (1 - p))[:, None] * WEIGHTS[0])
+    against = attribute(linear, x, target=1, method="explanation_vectors")
+    torch.testing.assert_close(
+        attribute(linear, x, target=0, method="explanation_vectors").values, -against.values, atol=1e-6, rtol=1e-5
+    )
+    contrast = attribute(linear, x, target=Contrast(0, 1), method="explanation_vectors")
+    torch.testing.assert_close(contrast.values, -2 * against.values, atol=1e-6, rtol=1e-5)
 
 
-def test_the_range_is_each_inputs_own():
-    a = torch.zeros(1, 2)
-    b = torch.tensor([[0.0, 10.0]])
-    result = attribute(lambda a, b: (a**4).sum(1) + (b**2).sum(1), (a, b), wrt=[0, 1], method="smoothgrad", noise=1.0)
-    assert result.values[0].tolist() == [[0, 0]]  # a constant input has no range, hence no noise
+def test_explanation_vectors_by_finite_differences(digits):
+    model, x = digits.model.double(), digits.images[:1].double()
+    try:
+        found = attribute(model, x, target=3, method="explanation_vectors").values
+        assert found.dtype == torch.float64
+        for place in (11, 20, 35):
+            shift = torch.zeros(64, dtype=torch.float64)
+            shift[place] = 1e-5
+            shift = shift.reshape(x.shape)
+            with torch.no_grad():
+                ends = model(torch.cat([x - shift, x + shift])).softmax(1)[:, 3]
+            assert float(found.flatten()[place]) == pytest.approx(float((ends[1] - ends[0]) / 2e-5), rel=1e-4, abs=1e-9)
+    finally:
+        digits.model.float()
 
 
-def test_more_samples_continue_the_same_noise(digits):
-    short = list(stream(digits.model, digits.images[:2], target=0, method="smoothgrad", samples=16))
-    long = list(stream(digits.model, digits.images[:2], target=0, method="smoothgrad", samples=31))
-    assert [one.progress[0] for one in long] == [8, 16, 24, 31]
-    assert torch.equal(short[-1].values, long[1].values)
-    assert long[-1].error < long[0].error
-    other = attribute(digits.model, digits.images[:2], target=0, method="smoothgrad", samples=16, seed=1)
-    assert not torch.equal(other.values, short[-1].values)
-
-
-@pytest.mark.parametrize("shift", [0.0, 1e6])
-def test_running_mean(shift):
-    values = torch.randn(20, 3, 4, dtype=torch.float64) + shift
-    running = RunningMean()
-    assert running.relative_standard_error() is None
-    for value in values:
-        running.add(value)
-    torch.testing.assert_close(running.mean, values.mean(0))
-    torch.testing.assert_close(running.variance(), values.var(0), rtol=1e-6, atol=1e-8)
+def test_explanation_vectors_need_a_class():
+    with pytest.raises(TargetError) as error:
+        attribute(linear, torch.randn(2, 3), target=lambda y: y.sum(1), method="explanation_vectors")
+    assert error.value.code == "score_of_callable"

@@ -16,7 +16,7 @@ from .baselines import NAMES as BASELINE_NAMES
 from .errors import ParameterError, did_you_mean
 from .regions import NAMES as REGION_NAMES
 
-Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions"]
+Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions", "method"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
+        """The same as plain JSON values; a method is a choice among all there are by then."""
+        if self.kind == "method":
+            return {**asdict(self), "kind": "choice", "choices": sorted(METHODS)}
         return {**asdict(self), "choices": list(self.choices)}
 
     def check(self, value: Any) -> Any:
@@ -83,6 +85,8 @@ class Parameter:
             )
         if self.kind == "switch" and not isinstance(value, bool):
             raise ParameterError("parameter_type", f"{self.name}={value!r} is not True or False")
+        if self.kind == "method":
+            find_method(value)
         return self._check_number(value) if self.kind in ("range", "number", "seed") else value
 
     def _check_number(self, value: Any) -> int | float:
