@@ -1,10 +1,9 @@
-"""Integrals of the gradient along straight paths, refined together until each is good enough or out of steps."""
+"""Integrals of the gradient along curves, refined together until each is good enough or out of steps."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,34 +11,25 @@ from torch import Tensor
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Partial
 
+from .curves import Curve, Node, visit
 from .quadrature import FIRST, Piece, Weights, common_correction, measure, worst
 
 ROUNDING = 1e-5  # scores in single precision that differ by less, relatively, are taken for equal
 
 
-class Node(NamedTuple):
-    """What was found at one point of a path."""
-
-    integrand: Tensor  # gradient times the path's step
-    total: float  # sum of the integrand
-    score: float
-
-
 class Path:
-    """The integral from one baseline to one row, so far."""
+    """The integral along one curve, so far."""
 
-    def __init__(self, row: int, start: Tensor, end: Tensor, nodes: dict[float, Node]) -> None:
-        self.row = row
-        self.start = start
-        self.step = end - start
-        self.nodes = nodes  # everything ever evaluated on this path; outlives the run
+    def __init__(self, curve: Curve, nodes: dict[float, Node]) -> None:
+        self.curve = curve
+        self.nodes = nodes  # everything ever evaluated on this curve; outlives the run
         self.used = 0
         self.pieces: list[Piece] = []
         self.pending = list(zip(FIRST[:-2:2], FIRST[2::2], strict=True))
         self.wanted: tuple[float, ...] = FIRST
         self.base = torch.zeros(())  # sum of the pieces' values, and of their answers to the common correction
         self.tilt = torch.zeros(())
-        self.values = torch.zeros_like(end)
+        self.values = torch.zeros(())
         self.history: list[tuple[int, Tensor]] = []  # (nodes used, values) since half as many nodes
         self.score = self.baseline_score = self.delta = 0.0
         self.error = float("inf")
@@ -64,7 +54,7 @@ class Path:
     def absorb(self, bends: Sequence[float], dtype: torch.dtype) -> None:
         """Put the pending stretches in place, now that their nodes are known."""
         if not self.pieces and self.used == 0:
-            self.base, self.tilt = (torch.zeros_like(self.step, dtype=dtype) for _ in range(2))
+            self.base, self.tilt = (torch.zeros_like(self.nodes[1.0].integrand, dtype=dtype) for _ in range(2))
             self.score, self.baseline_score = self.nodes[1.0].score, self.nodes[0.0].score
         for (low, high), bend in zip(self.pending, bends, strict=True):
             known = [self.nodes[alpha] for alpha in (low, (low + high) / 2, high)]
@@ -97,7 +87,7 @@ class Path:
         while len(self.history) > 1 and 2 * self.history[1][0] <= self.used + 1:
             self.history.pop(0)
         half = self.history[0] if self.history else None
-        self.history.append((self.used, self.values.to(self.step.dtype)))
+        self.history.append((self.used, self.values.to(self.nodes[1.0].integrand.dtype)))
         if size == 0:
             return 0.0
         if half is None:
@@ -109,19 +99,18 @@ class Path:
             _accumulate(total, weights, [self.nodes[alpha].integrand for alpha in piece.nodes], sign)
 
 
-def integrate(problem: Problem, baselines: Tensor, steps: int, tolerance: float) -> Iterator[Partial]:
-    """Refine the paths from every baseline [k, rows, ...] to every row, up to `steps` nodes each.
+def integrate(
+    problem: Problem, curves: Sequence[Curve], steps: int, tolerance: float, key: Hashable
+) -> Iterator[Partial]:
+    """Refine the curves [k * rows], up to `steps` nodes each, and average over the k; `key` says which curves they are.
 
     Every node is kept while it may still be needed, so a batch too large for that is worked through in groups; rows
     whose turn has not come are zero, and there is no error estimate until all have begun.
     """
-    count, rows = baselines.shape[:2]
-    places = [(k, row) for k in range(count) for row in range(rows)]
     room = max(1, problem.remembered.limit // (steps * max(1, problem.points[0].nbytes)))
-    remember = problem.memory(("path", _digest(baselines))) if len(places) <= room else None
+    remember = problem.memory(("path", key)) if len(curves) <= room else None
     paths = [
-        Path(row, baselines[k, row], problem.points[row], {} if remember is None else remember.setdefault((k, row), {}))
-        for k, row in places
+        Path(curve, {} if remember is None else remember.setdefault(index, {})) for index, curve in enumerate(curves)
     ]
     groups = [paths[first : first + room] for first in range(0, len(paths), room)]
     for index, group in enumerate(groups):
@@ -153,14 +142,9 @@ def _refine(problem: Problem, paths: list[Path], steps: int, tolerance: float) -
 def _visit(problem: Problem, paths: list[Path]) -> None:
     """Evaluate the wanted nodes that are not known yet, of all paths together."""
     missing = [(path, alpha) for path in paths for alpha in path.wanted if alpha not in path.nodes]
-    if not missing:
-        return
-    points = torch.stack([path.start + alpha * path.step for path, alpha in missing])
-    gradients, scores = problem.gradients(points, torch.tensor([path.row for path, _ in missing]))
-    integrands = gradients * torch.stack([path.step for path, _ in missing])
-    totals = integrands.flatten(1).sum(1, dtype=problem.sum_dtype).tolist()
-    for (path, alpha), *found in zip(missing, integrands, totals, scores.tolist(), strict=True):
-        path.nodes[alpha] = Node(*found)
+    found = visit(problem, [(path.curve, alpha) for path, alpha in missing])
+    for (path, alpha), node in zip(missing, found, strict=True):
+        path.nodes[alpha] = node
 
 
 def _mean(problem: Problem, paths: list[Path], done: int, total: int) -> Partial:
@@ -170,9 +154,11 @@ def _mean(problem: Problem, paths: list[Path], done: int, total: int) -> Partial
         return torch.tensor(numbers, dtype=torch.float64).reshape(-1, problem.rows).mean(0).to(problem.points)
 
     begun = all(path.used for path in paths)
-    values = torch.stack([path.values.to(problem.sum_dtype) for path in paths])
+    values = torch.zeros_like(problem.points, dtype=problem.sum_dtype)
+    for path in paths:
+        values[path.curve.row].add_(path.values, alpha=problem.rows / len(paths))
     return Partial(
-        values.reshape(-1, *problem.points.shape).mean(0).to(problem.dtype),
+        values.to(problem.dtype),
         done,
         total,
         delta=mean([path.delta for path in paths]) if begun else None,
@@ -192,6 +178,9 @@ def _accumulate(total: Tensor, weights: Weights, integrands: Sequence[Tensor], s
         total.add_(integrand, alpha=sign * weight)
 
 
-def _digest(tensor: Tensor) -> Any:
+def digest(tensor: Tensor) -> str:
     """A name for a tensor's content."""
     return hashlib.blake2b(tensor.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+
+
+_digest = digest

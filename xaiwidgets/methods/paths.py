@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Annotated, Literal
 
-import torch
-from torch import Tensor
-
-from xaiwidgets.engine.baselines import BaselineLike, resolve
+from xaiwidgets.engine.baselines import BaselineLike
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, Range, method
 
-from .path_integral import integrate
-from .quadrature import fixed_rule
+from .curves import Curve, integrate_by_rule, lines
+from .path_integral import digest, integrate
 
 Rule = Literal["adaptive", "gauss_legendre", "trapezoid", "midpoint", "left", "right"]
+Baselines = Annotated[BaselineLike, Note("What stands for an absent input.", kind="baseline")]
+Steps = Annotated[int, Range(9, 512, log=True, help="Most gradient evaluations for each row and baseline.")]
+Tolerance = Annotated[
+    float, Range(0.0, 0.1, step=0.0005, help="Stop a row early once its estimated relative error is below this.")
+]
+Rules = Annotated[Rule, Note("How points on the path are chosen; adaptive is the most accurate for its cost.")]
 
 
 @method(
@@ -28,14 +31,10 @@ Rule = Literal["adaptive", "gauss_legendre", "trapezoid", "midpoint", "left", "r
 def integrated_gradients(
     problem: Problem,
     *,
-    baseline: Annotated[BaselineLike, Note("What stands for an absent input.", kind="baseline")] = "zeros",
-    steps: Annotated[int, Range(9, 512, log=True, help="Most gradient evaluations for each row and baseline.")] = 64,
-    tolerance: Annotated[
-        float, Range(0.0, 0.1, step=0.0005, help="Stop a row early once its estimated relative error is below this.")
-    ] = 0.002,
-    rule: Annotated[Rule, Note("How points on the path are chosen; adaptive is the most accurate for its cost.")] = (
-        "adaptive"
-    ),
+    baseline: Baselines = "zeros",
+    steps: Steps = 64,
+    tolerance: Tolerance = 0.002,
+    rule: Rules = "adaptive",
 ) -> Iterator[Partial]:
     """The change of the score from a baseline to the input, divided among the input's values.
 
@@ -46,41 +45,14 @@ def integrated_gradients(
     how far the map has moved since half as many steps (measured: about twice the true error). The other rules are the
     textbook's, for comparison: they always take all steps and estimate no error.
     """
-    baselines = resolve(baseline, problem.inputs)
+    baselines = problem.baselines(baseline)
+    yield from integral(problem, lines(problem, baselines), steps, tolerance, rule, key=digest(baselines))
+
+
+def integral(
+    problem: Problem, curves: Sequence[Curve], steps: int, tolerance: float, rule: Rule, *, key: Hashable
+) -> Iterator[Partial]:
+    """The gradient integrated along curves [k * rows], averaged over the k; `key` says which curves they are."""
     if rule == "adaptive":
-        yield from integrate(problem, baselines, steps, tolerance)
-    else:
-        yield from _fixed(problem, baselines, steps, rule)
-
-
-def _fixed(problem: Problem, baselines: Tensor, steps: int, rule: Rule) -> Iterator[Partial]:
-    nodes, weights = fixed_rule(rule, steps)
-    count, rows = baselines.shape[:2]
-    start = baselines.flatten(0, 1)
-    step = problem.points.repeat(count, *[1] * (problem.points.ndim - 1)) - start
-    sample = torch.arange(rows, device=problem.device).repeat(count)
-    score = problem.values()
-    baseline_score = problem.values(start, sample).reshape(count, rows).mean(0)
-    total = torch.zeros_like(step, dtype=problem.sum_dtype)
-    seen = 0.0
-    # Scattered over the path, so that a partial sum over the weight it has is already a fair estimate.
-    order = sorted(range(steps), key=lambda index: (index * 0.6180339887498949) % 1)
-    # A partial result after every full batch: smaller groups would leave room in the batches, larger ones hold more.
-    size = max(1, problem.chunk_rows // len(step))
-    for begin in range(0, steps, size):
-        group = order[begin : begin + size]
-        points = torch.cat([start + nodes[index] * step for index in group])
-        gradients, _ = problem.gradients(points, sample.repeat(len(group)))
-        for index, gradient in zip(group, gradients.reshape(len(group), *step.shape), strict=True):
-            total.add_(gradient, alpha=weights[index])
-            seen += weights[index]
-        values = (total * step / seen).reshape(baselines.shape).mean(0)
-        delta = values.flatten(1).sum(1) - (score - baseline_score)
-        yield Partial(
-            values.to(problem.dtype),
-            done=begin + len(group),
-            total=steps,
-            delta=delta.to(problem.dtype),
-            score=score,
-            baseline_score=baseline_score,
-        )
+        return integrate(problem, curves, steps, tolerance, key)
+    return integrate_by_rule(problem, curves, steps, rule)

@@ -27,7 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 
 FIRST = tuple(index / 8 for index in range(9))
-PIECES_A_ROUND = 4  # each adds two nodes; halving several at a time costs no accuracy and fills batches
+# A round halves a quarter of the pieces, at least two; each adds two nodes. Measured on four digit networks and a ResNet-20:
+# as accurate as one piece a round at every cost, while rounds of four spoil the beginning (1.2 instead of 0.7 % after 33).
+FEWEST_A_ROUND, SHARE_A_ROUND = 2, 1 / 4
 NARROWEST = 2.0**-16  # scores in single precision cannot tell the ends of narrower pieces apart
 SIMPSON = 1 / 3
 MIDPOINT = 1.0
@@ -84,7 +86,8 @@ def measure(low: float, high: float, sums: Sequence[float], change: float, bend:
 def worst(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces to halve next, worst first; of equals, the one that comes first on the path."""
     candidates = [piece for piece in pieces if piece.badness > 0 and piece.high - piece.low > NARROWEST]
-    return sorted(candidates, key=lambda piece: (-piece.badness, piece.low))[:PIECES_A_ROUND]
+    count = max(FEWEST_A_ROUND, int(SHARE_A_ROUND * len(pieces)))
+    return sorted(candidates, key=lambda piece: (-piece.badness, piece.low))[:count]
 
 
 def common_correction(pieces: Sequence[Piece]) -> float:
