@@ -24,6 +24,7 @@ from xaiwidgets.engine.registry import Partial
 
 REMEMBERED_PLAYERS = 1024  # coalitions of more are too long to be names
 REMEMBERED_BYTES = 128 * 2**20
+ENTRY_BYTES = 512  # of a name and a tensor, beside the numbers in it
 
 Keep = Callable[[Tensor, Tensor], Tensor]
 
@@ -83,7 +84,7 @@ class Game:
             return torch.stack([self.memory[name] for name in names])
         found = dict(zip(new, self._ask(coalitions[list(new.values())]), strict=True))
         scores = torch.stack([found[name] if name in found else self.memory[name] for name in names])
-        if len(self.memory) * self.full.nbytes < REMEMBERED_BYTES:
+        if len(self.memory) * (self.full.nbytes + ENTRY_BYTES) < REMEMBERED_BYTES:
             self.memory.update(found)
         return scores
 

@@ -163,8 +163,8 @@ def _allot(total: int, mass: dict[int, float]) -> dict[int, int]:
 def _all_of(players: int, size: int) -> Tensor:
     """All coalitions of a size; of half the players only those with player 0, the others are their complements."""
     own_complement = 2 * size == players
-    members = combinations(range(1, players), size - 1) if own_complement else combinations(range(players), size)
-    index = torch.from_numpy(np.array(list(members), dtype=np.int64).reshape(-1, size - own_complement))
+    members = list(combinations(range(own_complement, players), size - own_complement))
+    index = torch.from_numpy(np.array(members, dtype=np.int64).reshape(len(members), -1))
     coalitions = torch.zeros((len(index), players), dtype=torch.bool)
     coalitions[:, 0] = own_complement
     return coalitions.scatter_(1, index, value=True)
