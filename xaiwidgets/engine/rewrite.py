@@ -47,7 +47,7 @@ ELEMENTWISE = frozenset(
 )
 # Linear in what they are given, or moving it about: right under every rewrite as they are.
 STRUCTURAL = frozenset(
-    "add sub subtract neg negative positive sum mean cumsum cat concat concatenate stack hstack vstack dstack split "
+    "add sub subtract rsub neg negative positive sum mean cumsum cat concat concatenate stack hstack vstack dstack split "
     "split_with_sizes tensor_split chunk unbind reshape view view_as reshape_as flatten unflatten squeeze unsqueeze "
     "transpose permute swapaxes swapdims movedim moveaxis t expand expand_as repeat repeat_interleave tile roll flip "
     "rot90 contiguous clone detach to type type_as float double half bfloat16 cpu cuda index_select gather take "
@@ -57,7 +57,7 @@ STRUCTURAL = frozenset(
     "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d pixel_shuffle "
     "pixel_unshuffle channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
     "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d "
-    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler im2col col2im trace real lerp __getitem__ __get__ "
+    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler im2col col2im trace real __getitem__ __get__ "
     "__setitem__ requires_grad_ copy_ zero_ fill_ rename refine_names align_to view_as_real view_as_complex "
     "register_hook retain_grad unsafe_chunk unsafe_split nan_to_num atleast_1d atleast_2d atleast_3d new_tensor "
     "broadcast_to broadcast_tensors combinations_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ data_ptr numpy tolist "
@@ -163,7 +163,11 @@ class Rewrite(Watch):
         name, in_place = _identify(func, args, kwargs)
         self._check(name, taken)
         if in_place:
-            result = args[0].copy_(self._apply(name, _out_of_place(name), (args[0].clone(), *args[1:]), kwargs))
+            before = args[0].clone()
+            self._follow(before, args[0])
+            after = self._apply(name, _out_of_place(name), (before, *_instead(args[1:], args[0], before)), kwargs)
+            result = args[0].copy_(after)
+            self._follow(args[0], after)
         else:
             result = self._apply(name, func, args, kwargs)
         self._mark(result)
@@ -194,6 +198,9 @@ class Rewrite(Watch):
                 "Explain the model with a gradient, path or perturbation method, or without this operation.",
             )
         return result
+
+    def _follow(self, tensor: Tensor, other: Tensor) -> None:
+        """What a subclass knows of another tensor holds for this one from now on, and nothing else."""
 
     def _mark(self, value: Any) -> None:
         for tensor in tensors_in(value):
@@ -234,6 +241,10 @@ def _identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
     elif isinstance(func, types.FunctionType) and (at := _inplace_argument(func)) is not None and len(args) > at:
         in_place = bool(args[at])
     return ALIASES.get(name, name), in_place
+
+
+def _instead(values: Any, old: Tensor, new: Tensor) -> Iterator[Any]:
+    return (new if value is old else value for value in values)
 
 
 @functools.cache
