@@ -11,7 +11,7 @@ from torch import Tensor
 HIDDEN = -1e9  # an attention weight of exactly zero after the exponential, in every dtype's range
 
 
-def scaled_dot_product_attention(
+def scaled_dot_product_attention(  # noqa: PLR0917  # torch's own signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -33,13 +33,13 @@ def scaled_dot_product_attention(
             hidden = max(HIDDEN, torch.finfo(scores.dtype).min / 4)
             attn_mask = torch.zeros_like(attn_mask, dtype=scores.dtype).masked_fill(~attn_mask, hidden)
         scores = scores + attn_mask
-    mixed: Tensor = torch.matmul(torch.softmax(scores, -1), value)
-    return mixed
+    return torch.matmul(torch.softmax(scores, -1), value)
 
 
 def rdiv(divisor: Tensor, dividend: Any) -> Tensor:
     """Dividend / divisor as Python writes it."""
-    return torch.reciprocal(divisor) * dividend
+    quotient: Tensor = torch.reciprocal(divisor) * dividend
+    return quotient
 
 
 def var(
@@ -76,6 +76,10 @@ def glu(values: Tensor, dim: int = -1) -> Tensor:
     return first * torch.sigmoid(second)
 
 
+def lerp(start: Tensor, end: Tensor, weight: Any) -> Tensor:
+    return start + weight * (end - start)
+
+
 def addcmul(values: Tensor, first: Tensor, second: Tensor, *, value: float = 1) -> Tensor:
     return values + first * second * value
 
@@ -108,7 +112,7 @@ def rnn_relu_cell(inputs: Tensor, hidden: Tensor, *weights: Any) -> Tensor:
     return torch.relu(torch.add(*_gates(inputs, hidden, *weights)))
 
 
-def _gates(
+def _gates(  # noqa: PLR0917  # torch's own order
     inputs: Tensor, hidden: Tensor, weight_i: Tensor, weight_h: Tensor, bias_i: Any = None, bias_h: Any = None
 ) -> tuple[Tensor, Tensor]:
     linear = torch.nn.functional.linear
@@ -123,6 +127,7 @@ DECOMPOSED: dict[str, Callable[..., Any]] = {
     "std": std,
     "linalg_vector_norm": vector_norm,
     "glu": glu,
+    "lerp": lerp,
     "addcmul": addcmul,
     "addcdiv": addcdiv,
     "lstm_cell": lstm_cell,
