@@ -1,5 +1,7 @@
 """Kernel SHAP and LIME against enumeration, captum, scikit-learn, and closed forms."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -47,23 +49,26 @@ def test_no_coalition_is_asked_twice_and_complements_go_together():
     assert sizes.tolist() == sizes[::-1].tolist()
 
 
-def test_better_than_captum_at_a_third_of_its_evaluations(digits):
-    x, y = digits.images[:1], digits.labels[:1]
-    exact = Session(digits.model, x, target=y, batch_size=4096).attribute("shapley_exact", regions=QUARTERS).values
+def test_better_than_captum_at_three_tenths_of_its_evaluations(digits):
+    x, y = digits.images[:6], digits.labels[:6]
+    regions = torch.arange(8)[:, None] // 2 * 3 + torch.arange(8) // 3  # twelve
+    sizes = torch.bincount(regions.flatten())[regions]  # captum shows a region's value at every pixel
+    exact = Session(digits.model, x, target=y, batch_size=2048).attribute("shapley_exact", regions=regions).values
 
     def error(values):
         return float(((values - exact).abs().sum((1, 2, 3)) / exact.abs().sum((1, 2, 3))).mean())
 
     session = Session(digits.model, x, target=y)
     ours, theirs = [], []
-    for seed in range(6):
-        ours.append(error(session.attribute("kernel_shap", regions=QUARTERS, samples=150, seed=seed).values))
-        with torch.random.fork_rng():
+    for seed in range(3):
+        ours.append(error(session.attribute("kernel_shap", regions=regions, samples=150, seed=seed).values))
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it fits one row after the other, and says so
             torch.manual_seed(seed)
             found = attr.KernelShap(digits.model).attribute(
-                x, target=y, feature_mask=QUARTERS[None, None], n_samples=500, perturbations_per_eval=250
+                x, target=y, feature_mask=regions[None, None], n_samples=500, perturbations_per_eval=250
             )
-        theirs.append(error(found / 4))  # four pixels a region
+        theirs.append(error(found / sizes))
     assert np.mean(ours) < np.mean(theirs)
 
 
