@@ -8,7 +8,7 @@ import torch
 from xaiwidgets.api import Session, attribute, stream
 
 
-def reference(gradient, x, start, steps, fraction, max_dist):
+def reference(gradient, x, start, steps, *, fraction, max_dist):
     """Algorithm 1 of Kapishnikov et al. (2021) with anchors at every step, one row, one group at a time."""
     position, total = start.clone(), torch.zeros_like(x)
     way = (x - start).abs().sum()
@@ -56,7 +56,7 @@ def test_the_published_algorithm(fraction, max_dist):
                 (slopes,) = torch.autograd.grad(model(leaf).sum(), leaf)
             return slopes[0]
 
-        expected, end = reference(gradient, x[row], start[row], 24, fraction, max_dist)
+        expected, end = reference(gradient, x[row], start[row], 24, fraction=fraction, max_dist=max_dist)
         torch.testing.assert_close(end, x[row])
         torch.testing.assert_close(found[row], expected)
 
