@@ -45,23 +45,30 @@ ELEMENTWISE = frozenset(
     "log1p sqrt rsqrt reciprocal abs absolute pow square sin cos tan atan asin acos sinh cosh erf erfc clamp clip "
     "clamp_min clamp_max clamp_ sign floor ceil round".split()
 )
+# Written into their first argument.
+WRITING = frozenset(
+    "__setitem__ copy_ index_put_ masked_fill_ scatter_ scatter_add_ index_add_ index_copy_ masked_scatter_".split()
+)
 # Linear in what they are given, or moving it about: right under every rewrite as they are.
-STRUCTURAL = frozenset(
-    "add sub subtract rsub neg negative positive sum mean cumsum cat concat concatenate stack hstack vstack dstack split "
-    "split_with_sizes tensor_split chunk unbind reshape view view_as reshape_as flatten unflatten squeeze unsqueeze "
-    "transpose permute swapaxes swapdims movedim moveaxis t expand expand_as repeat repeat_interleave tile roll flip "
-    "rot90 contiguous clone detach to type type_as float double half bfloat16 cpu cuda index_select gather take "
-    "take_along_dim index index_put index_add index_copy index_fill masked_fill masked_select masked_scatter "
-    "where scatter scatter_add slice_scatter select_scatter diagonal_scatter narrow select diagonal diag diag_embed tril "
-    "triu unfold fold as_strided pad constant_pad_nd dropout alpha_dropout feature_dropout feature_alpha_dropout "
-    "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d pixel_shuffle "
-    "pixel_unshuffle channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
-    "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d "
-    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler im2col col2im trace real __getitem__ __get__ "
-    "__setitem__ requires_grad_ copy_ zero_ fill_ rename refine_names align_to view_as_real view_as_complex "
-    "register_hook retain_grad unsafe_chunk unsafe_split nan_to_num atleast_1d atleast_2d atleast_3d new_tensor "
-    "broadcast_to broadcast_tensors combinations_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ data_ptr numpy tolist "
-    "item size dim stride numel is_contiguous storage_offset element_size".split()
+STRUCTURAL = (
+    frozenset(
+        "add sub subtract rsub neg negative positive sum mean cumsum cat concat concatenate stack hstack vstack dstack split "
+        "split_with_sizes tensor_split chunk unbind reshape view view_as reshape_as flatten unflatten squeeze unsqueeze "
+        "transpose permute swapaxes swapdims movedim moveaxis t expand expand_as repeat repeat_interleave tile roll flip "
+        "rot90 contiguous clone detach to type type_as float double half bfloat16 cpu cuda index_select gather take "
+        "take_along_dim index index_put index_add index_copy index_fill masked_fill masked_select masked_scatter "
+        "where scatter scatter_add slice_scatter select_scatter diagonal_scatter narrow select diagonal diag diag_embed tril "
+        "triu unfold fold as_strided pad constant_pad_nd dropout alpha_dropout feature_dropout feature_alpha_dropout "
+        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d pixel_shuffle "
+        "pixel_unshuffle channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
+        "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d "
+        "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler im2col col2im trace real __getitem__ __get__ "
+        "__setitem__ requires_grad_ copy_ zero_ fill_ rename refine_names align_to view_as_real view_as_complex "
+        "register_hook retain_grad unsafe_chunk unsafe_split nan_to_num atleast_1d atleast_2d atleast_3d new_tensor "
+        "broadcast_to broadcast_tensors combinations_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ data_ptr numpy tolist "
+        "item size dim stride numel is_contiguous storage_offset element_size".split()
+    )
+    | WRITING
 )
 # Only the largest takes part: the gradient goes to the winner.
 SELECTING = frozenset(
@@ -133,12 +140,14 @@ class Rewrite(Watch):
         super().__init__()
         self.names: dict[int, str] = {}
         self._seen: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
+        self._packing: Any = None
 
     def begin(self, module: nn.Module | None, arguments: Any) -> None:
         """Before a forward pass: whose parameters are whose, and what comes in from outside."""
         if module is not None and not self.names:
             self.names = {id(parameter): name for name, parameter in module.named_parameters()}
         self._mark(arguments)
+        self._packing = _packing()
 
     def end(self, output: Any) -> Any:
         """After a forward pass: nothing may have come from where the mode does not see."""
@@ -162,6 +171,13 @@ class Rewrite(Watch):
             return func(*args, **kwargs)
         name, in_place = _identify(func, args, kwargs)
         self._check(name, taken)
+        if _packing() is not self._packing:
+            raise ModelError(
+                "unseen_operation",
+                f"{self.title} needs to see every operation, and activation checkpointing would do {name} again unseen",
+                "Something keeps what the backward pass needs by hooks of its own (torch.utils.checkpoint, save_on_cpu).",
+                "Switch it off for the explanation, for example with model.gradient_checkpointing_disable().",
+            )
         if in_place:
             before = args[0].clone()
             self._follow(before, args[0])
@@ -171,7 +187,7 @@ class Rewrite(Watch):
         else:
             result = self._apply(name, func, args, kwargs)
         self._mark(result)
-        if in_place or name in _WRITING:
+        if in_place or name in WRITING:
             self._mark(args[:1])
         return result
 
@@ -188,16 +204,27 @@ class Rewrite(Watch):
         if name in DECOMPOSED and self.passes is not None:
             return self.under(lambda: DECOMPOSED[name](*args, **kwargs))
         if isinstance(function, types.FunctionType) and name not in STRUCTURAL | CLOSED:
-            return self.under(lambda: _opened(function)(*args, **kwargs))
+            return self.open(function, args, kwargs)
+        return self.otherwise(name, function, args, kwargs)
+
+    def open(self, function: types.FunctionType, args: Any, kwargs: Any) -> Any:
+        """Run the body of one of torch's Python functions under the same rules."""
+        return self.under(lambda: _opened(function)(*args, **kwargs))
+
+    def otherwise(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
+        """An operation at the bottom of torch that no rule is written for."""
         result = function(*args, **kwargs)
         if self.passes is not None and name not in self.passes and any(map(active, tensors_in(result))):
-            raise ModelError(
-                "uncovered_operation",
-                f"{self.title} has no rule for the operation {name!r}",
-                "Its plain gradient would be wrong without saying so.",
-                "Explain the model with a gradient, path or perturbation method, or without this operation.",
-            )
+            raise self.uncovered(name)
         return result
+
+    def uncovered(self, name: str, why: str = "Its plain gradient would be wrong without saying so.") -> ModelError:
+        return ModelError(
+            "uncovered_operation",
+            f"{self.title} has no rule for the operation {name!r}",
+            why,
+            "Explain the model with a gradient, path or perturbation method, or without this operation.",
+        )
 
     def _follow(self, tensor: Tensor, other: Tensor) -> None:
         """What a subclass knows of another tensor holds for this one from now on, and nothing else."""
@@ -218,16 +245,10 @@ class Rewrite(Watch):
                 )
 
 
-_WRITING = {
-    "__setitem__",
-    "copy_",
-    "index_put_",
-    "masked_fill_",
-    "scatter_",
-    "index_add_",
-    "index_copy_",
-    "masked_scatter_",
-}
+def _packing() -> Any:
+    """What packs the tensors that autograd keeps: activation checkpointing works through that, and only says so there."""
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)  # noqa: SLF001  # has no public name
+    return None if hooks is None else hooks[0]
 
 
 def _identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
@@ -236,7 +257,7 @@ def _identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
     if name in IN_PLACE:
         return IN_PLACE[name], True
     in_place = bool(kwargs.pop("inplace", False))
-    if name.endswith("_") and not name.endswith("__") and name not in STRUCTURAL | _WRITING:
+    if name.endswith("_") and not name.endswith("__") and name not in STRUCTURAL | WRITING:
         name, in_place = name[:-1], True
     elif isinstance(func, types.FunctionType) and (at := _inplace_argument(func)) is not None and len(args) > at:
         in_place = bool(args[at])
