@@ -181,6 +181,3 @@ def _accumulate(total: Tensor, weights: Weights, integrands: Sequence[Tensor], s
 def digest(tensor: Tensor) -> str:
     """A name for a tensor's content."""
     return hashlib.blake2b(tensor.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
-
-
-_digest = digest
