@@ -1,0 +1,228 @@
+"""Attention as an explanation: the maps themselves, multiplied along the layers, and with their gradients.
+
+All methods read the maps that the model uses, of any attention it is written with, and answer with one number a token.
+Which token's row is read, of the last map that the score depends on, is settled by that dependence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from xaiwidgets.engine.attention_maps import AttentionMap
+from xaiwidgets.engine.attention_reading import Reading, map_gradients, query_shares, read_maps
+from xaiwidgets.engine.chunk import Chunk
+from xaiwidgets.engine.errors import ModelError, ParameterError
+from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import Note, Partial, method
+
+from .token_flow import Flow, gained, gathered, rolled
+from .tokens import like_input
+
+Heads = Annotated[Literal["mean", "max", "min"], Note("How the heads of a layer become one.")]
+Query = Annotated[int, Note("Token whose attention is read; -1 reads those that the score is computed from.")]
+
+Explained = Callable[[Tensor], list[Tensor]]
+"""from the scores [n] of one target to relevances [n, tokens] of each explained input"""
+
+FUSED: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda weights: weights.mean(1),
+    "max": lambda weights: weights.amax(1),
+    "min": lambda weights: weights.amin(1),
+}
+
+
+@method(
+    family="attention",
+    title="Raw attention",
+    reference="Bahdanau, Cho, Bengio (2014), Neural Machine Translation by Jointly Learning to Align and Translate, "
+    "arXiv:1409.0473",
+    needs=("attention",),
+    signed=False,
+)
+def raw_attention(
+    problem: Problem,
+    *,
+    layer: Annotated[
+        int, Note("Which attention layer, from 0; negative ones count from the last.", kind="number")
+    ] = -1,
+    head: Annotated[int, Note("Which head, from 0; -1 takes all of them together.")] = -1,
+    heads: Heads = "mean",
+    query: Query = -1,
+) -> Iterator[Partial]:
+    """What the token that is scored attends to in one layer.
+
+    Values [batch, tokens], for images [batch, 1, height, width]: attention weights, which sum to 1 over all tokens, class
+    token included. In encoder–decoders the layers are those in which the scored sequence attends to the explained one.
+    """
+
+    def explain(reading: Reading) -> Explained:
+        maps = [_layer(_direct(reading, stream), layer) for stream in reading.streams]
+        return _rows(reading, [fuse(one.weights, heads, head).to(problem.dtype) for one in maps], query)
+
+    yield _answer(problem, explain, gradient=False)
+
+
+@method(
+    family="attention",
+    title="Attention rollout",
+    reference="Abnar, Zuidema (2020), Quantifying Attention Flow in Transformers, arXiv:2005.00928",
+    needs=("attention",),
+    signed=False,
+)
+def attention_rollout(problem: Problem, *, heads: Heads = "mean", query: Query = -1) -> Iterator[Partial]:
+    """Attention multiplied along the layers: which input tokens a token is mixed from, half of it being itself each time.
+
+    Values [batch, tokens], for images [batch, 1, height, width]: shares that sum to 1 over all tokens of all inputs, class
+    token included; the product of (A + I) / 2 over the layers. The same for every target that is read from the same
+    token. Between sequences, (A R_keys + R_queries) / 2 carries the idea on.
+    """
+
+    def keep(weights: Tensor) -> Tensor:
+        return FUSED[heads](weights).to(problem.dtype)
+
+    def explain(reading: Reading) -> Explained:
+        flow = Flow(reading.maps, [one.weights for one in reading.maps], rolled)
+        asked = reading.last.queries.stream
+        return _rows(reading, [flow.between(asked, stream) for stream in reading.streams], query)
+
+    yield _answer(problem, explain, gradient=False, keep=keep)
+
+
+@method(
+    family="attention",
+    title="Attention × gradient",
+    reference="Barkan, Hauon, Caciularu, Katz, Malkiel, Armstrong, Koenigstein (2021), Grad-SAM, arXiv:2204.11073",
+    needs=("gradient", "attention"),
+)
+def attention_x_gradient(
+    problem: Problem,
+    *,
+    layers: Annotated[Literal["all", "last"], Note("Mean over all layers, or the last one only.")] = "all",
+    relu: Annotated[bool, Note("Keep only attention that speaks for the score, as Grad-SAM does.")] = False,
+) -> Iterator[Partial]:
+    """Attention weights times their gradients, summed over heads and over all tokens that attend.
+
+    Values [batch, tokens], for images [batch, 1, height, width], in units of score: to first order, by how much the score
+    drops when a token is attended to no more in one layer, and nothing else changes. The mean over the layers that
+    attend to the explained input. Grad-SAM is the same with relu, up to its division by the numbers of heads and tokens.
+    """
+
+    def explain(reading: Reading) -> Explained:
+        read = [[one for one in reading.maps if one.keys.stream == stream] for stream in reading.streams]
+        read = [maps[-1:] if layers == "last" else maps for maps in read]
+        return lambda scores: [_mean(products(scores, maps)) for maps in read]
+
+    def products(scores: Tensor, maps: list[AttentionMap]) -> list[Tensor]:
+        gradients = [one.relu() if relu else one for one in map_gradients(scores, maps)]
+        pairs = zip(maps, gradients, strict=True)
+        return [(one.weights.to(gradient.dtype) * gradient).sum((1, 2)) for one, gradient in pairs]
+
+    yield _answer(problem, explain)
+
+
+@method(
+    family="attention",
+    title="Chefer relevance",
+    reference="Chefer, Gur, Wolf (2021), Generic Attention-model Explainability, arXiv:2103.15679",
+    needs=("gradient", "attention"),
+    signed=False,
+)
+def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
+    """Attention that speaks for the score, collected along the layers and between sequences.
+
+    Values [batch, tokens], for images [batch, 1, height, width]. Each map counts as A = mean over heads of its positive
+    gradient × attention; within a sequence R grows by A R, between sequences by the paper's rules 10 and 11. Shown is the
+    row of R − I of the token that is scored: what it has gathered, without the 1 it started as.
+    """
+
+    def explain(reading: Reading) -> Explained:
+        return lambda scores: _gathered(reading, map_gradients(scores, reading.maps), scores, query)
+
+    yield _answer(problem, explain)
+
+
+# --- asking the model ------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    problem: Problem,
+    explain: Callable[[Reading], Explained],
+    *,
+    gradient: bool = True,
+    keep: Callable[[Tensor], Tensor] = lambda weights: weights,
+) -> Partial:
+    """One pass a sample, whatever the number of targets."""
+
+    def work(chunk: Chunk) -> tuple[Tensor, ...]:
+        reading, scores = read_maps(problem, chunk, gradient=gradient, keep=keep)
+        one_target = explain(reading)
+        answers = zip(*map(one_target, scores), strict=True)
+        if gradient:
+            chunk.evaluations["gradient"] += len(chunk.rows) * (len(scores) - 1)
+        return *(torch.stack(targets, dim=1) for targets in answers), torch.stack(scores, dim=1).detach()
+
+    found = problem.evaluate(work, problem.points[: problem.samples])
+    *parts, scores = (one.transpose(0, 1).flatten(0, 1) for one in found)  # the targets first
+    return Partial(like_input(problem, parts), done=1, total=1, score=scores)
+
+
+# --- reading the maps ------------------------------------------------------------------------------------------------
+
+
+def fuse(weights: Tensor, heads: str, head: int) -> Tensor:
+    """Weights [n, heads, queries, keys] of one head, or of all together: [n, queries, keys]."""
+    if head >= weights.shape[1]:
+        raise ParameterError(
+            "head_range", f"There is no head {head}", hint=f"The layer has heads 0 to {weights.shape[1] - 1}."
+        )
+    return weights[:, head] if head >= 0 else FUSED[heads](weights)
+
+
+def _direct(reading: Reading, stream: int) -> list[AttentionMap]:
+    """The maps in which the scored sequence attends to an explained one."""
+    asked = reading.last.queries.stream
+    found = [one for one in reading.maps if one.queries.stream == asked and one.keys.stream == stream]
+    if not found:
+        raise ModelError(
+            "no_attention",
+            "What is scored attends to the explained input only by way of other tokens",
+            hint="Use attention_rollout or chefer, which follow attention from one sequence to the next.",
+        )
+    return found
+
+
+def _layer(maps: list[AttentionMap], layer: int) -> AttentionMap:
+    if not -len(maps) <= layer < len(maps):
+        raise ParameterError(
+            "attention_layer",
+            f"There is no attention layer {layer}",
+            hint=f"The model has {len(maps)}: 0 to {len(maps) - 1}.",
+        )
+    return maps[layer]
+
+
+def _rows(reading: Reading, matrices: list[Tensor], query: int) -> Explained:
+    """The rows of the queries that are scored, from matrices [n, queries, tokens]."""
+
+    def read(scores: Tensor) -> list[Tensor]:
+        shares = query_shares(reading.last, scores, query).unsqueeze(1)
+        return [(shares @ matrix).squeeze(1) for matrix in matrices]
+
+    return read
+
+
+def _gathered(reading: Reading, gradients: list[Tensor], scores: Tensor, query: int) -> list[Tensor]:
+    """What the scored queries have gathered of each explained input."""
+    pairs = zip(reading.maps, gradients, strict=True)
+    weights = [(one.weights.to(gradient.dtype) * gradient).relu().mean(1) for one, gradient in pairs]
+    flow, asked = Flow(reading.maps, weights, gathered), reading.last.queries.stream
+    found = [(stream, flow.between(asked, stream)) for stream in reading.streams]
+    return _rows(reading, [gained(one) if stream == asked else one for stream, one in found], query)(scores)
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).mean(0)
