@@ -68,16 +68,22 @@ class Parameter:
     log: bool = False
     integer: bool = False
     choices: tuple[str, ...] = ()
+    accepts: tuple[type, ...] = ()  # classes whose objects may be given in place of a choice
 
     def schema(self) -> dict[str, Any]:
         """The same as plain JSON values; a method is a choice among all there are by then."""
         if self.kind == "method":
-            return {**asdict(self), "kind": "choice", "choices": sorted(METHODS)}
-        return {**asdict(self), "choices": list(self.choices)}
+            return {**self._plain(), "kind": "choice", "choices": sorted(METHODS)}
+        return self._plain()
+
+    def _plain(self) -> dict[str, Any]:
+        values = {**asdict(self), "choices": list(self.choices)}
+        del values["accepts"]
+        return values
 
     def check(self, value: Any) -> Any:
         """The value in its proper type, or an error saying what is allowed."""
-        if self.kind == "choice" and value not in self.choices:
+        if self.kind == "choice" and not isinstance(value, self.accepts) and value not in self.choices:
             raise ParameterError(
                 "parameter_choice",
                 f"{self.name}={value!r} is not a choice",
@@ -194,8 +200,10 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         return Parameter(name, "range", default, title, note.help, note.low, note.high, step, note.log, integer)
     if base is bool:
         return Parameter(name, "switch", default, title, note.help)
-    if typing.get_origin(base) is Literal:
-        return Parameter(name, "choice", default, title, note.help, choices=typing.get_args(base))
+    literal, *accepts = typing.get_args(base) if typing.get_origin(base) in (typing.Union, types.UnionType) else (base,)
+    if typing.get_origin(literal) is Literal:
+        choices = typing.get_args(literal)
+        return Parameter(name, "choice", default, title, note.help, choices=choices, accepts=tuple(accepts))
     if note.kind == "seed":
         return Parameter(name, "seed", default, title, note.help, low=0, step=1, integer=True)
     if note.kind == "baseline":
