@@ -48,18 +48,22 @@ class Chunk:
         """
         problem = self.problem
         leaf = self.leaf if leaf is None else leaf
-        # A copy, because a model may begin with an in-place operation, and a leaf must not be overwritten.
-        arguments, keywords = problem.inputs.assemble(leaf.clone(), self.rows)
+
+        def forward(count: int | None = None) -> Any:
+            # A copy, because a model may begin with an in-place operation, and a leaf must not be overwritten.
+            arguments, keywords = problem.inputs.assemble(leaf[:count].clone(), self.rows[:count])
+            if rewrite is None:
+                return problem.call(*arguments, **keywords)
+            rewrite.begin(problem.module, (arguments, keywords))
+            with rewrite:
+                output = problem.call(*arguments, **keywords)
+            return rewrite.end(output)
+
         plain = rewrite is None and not hooked and not problem.hooked
         self.evaluations["gradient" if self.gradient and leaf.requires_grad else "forward"] += len(self.rows)
         with eager(self.watched or not plain):
             try:
-                if rewrite is None:
-                    return problem.call(*arguments, **keywords)
-                rewrite.begin(problem.module, (arguments, keywords))
-                with rewrite:
-                    output = problem.call(*arguments, **keywords)
-                return rewrite.end(output)
+                return problem.fusion.call(forward) if plain else forward()
             except (ExplainError, Cancelled):
                 raise
             except Exception as error:

@@ -17,6 +17,7 @@ from .baselines import resolve
 from .batching import Batcher, counted_bytes
 from .chunk import Chunk, Work
 from .errors import ModelError
+from .fusion import Fusion
 from .inputs import Inputs, Key, read_inputs
 from .layers import LayerLike, call_order, find_layer, open_module, tapped
 from .memory import Memory, model_stamp
@@ -57,6 +58,7 @@ class Problem:
         self.training = training
         self.interrupt = interrupt
         self.batcher = Batcher(batch_size)
+        self.fusion = Fusion(self.module, self.call)
         self.lock = lock_of(self.module)
         self.remembered = Memory()
         self.evaluations = {"forward": 0, "gradient": 0}
