@@ -165,7 +165,7 @@ def test_several_baselines_are_averaged(digits):
 
 def test_too_many_to_enumerate():
     with pytest.raises(ParameterError) as caught:
-        attribute(lambda x: x.sum(1), torch.rand(1, 21), method="shapley_exact")
+        attribute(lambda x: x.sum(1), torch.rand(1, 21), method="shapley_exact", regions="pixel")
     assert caught.value.code == "too_many_regions"
 
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from .errors import ExplainError, ParameterError, did_you_mean
 from .inputs import Inputs
 
-NAMES = ("auto", "pixel", "block", "superpixel", "token")
+NAMES = ("auto", "pixel", "block", "superpixel", "token", "coarse")
 FEW_BLOCKS, MANY_BLOCKS = 8, 14  # along the shorter side of a small and of a large image
 LARGE = 112
+COARSE = {1: 9, 2: 3, 3: 2}  # parts along each of so many axes
 
 RegionsLike = str | Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
 
@@ -46,6 +47,8 @@ def resolve(regions: Any, inputs: Inputs) -> Regions:
     "block"       squares of an eighth of the shorter side, a fourteenth from 112 pixels on; of a series
                   [batch, channels, length] stretches, of [batch, features] neighbours
     "superpixel"  SLIC (Achanta et al. 2012), of every image on its own; needs scikit-image
+    "coarse"      few enough to enumerate: 3 × 3 parts of an image, 2 × 2 × 2 of a volume, nine stretches of tokens or
+                  values
     "token"       every position of [batch, tokens, features], every element of [batch, tokens]
     a tensor      ids of any integers, broadcastable to one row or to the whole batch
 
@@ -152,13 +155,22 @@ def _blocks(leaf: Tensor) -> Tensor:
     if leaf.ndim < 2:
         return _pixels(leaf)
     lead = 2 if leaf.ndim > 2 else 1
-    lengths = leaf.shape[lead:]
-    shorter = min(lengths)
+    shorter = min(leaf.shape[lead:])
     side = math.ceil(shorter / (MANY_BLOCKS if shorter >= LARGE else FEW_BLOCKS))
+    return _product(leaf, {axis: torch.arange(leaf.shape[axis]) // side for axis in range(lead, leaf.ndim)})
+
+
+def _coarse(leaf: Tensor) -> Tensor:
+    axes = range(2, leaf.ndim) if leaf.ndim > 3 else range(1, min(leaf.ndim, 2))
+    parts = COARSE.get(len(axes), 1)
+    return _product(leaf, {axis: torch.arange(leaf.shape[axis]) * parts // leaf.shape[axis] for axis in axes})
+
+
+def _product(leaf: Tensor, along: dict[int, Tensor]) -> Tensor:
+    """Ids of the parts that cuts along some axes make together, in reading order."""
     ids = torch.zeros((1,) * leaf.ndim, dtype=torch.long)
-    for axis, length in enumerate(lengths, lead):
-        along = torch.arange(length) // side
-        ids = ids * (int(along.max()) + 1) + along.reshape(-1, *[1] * (leaf.ndim - 1 - axis))
+    for axis, cut in along.items():
+        ids = ids * (int(cut.max()) + 1) + cut.reshape(-1, *[1] * (leaf.ndim - 1 - axis))
     return ids
 
 
@@ -206,4 +218,5 @@ BUILDERS: dict[str, Callable[[Tensor], Tensor]] = {
     "block": _blocks,
     "superpixel": _superpixels,
     "token": _tokens,
+    "coarse": _coarse,
 }

@@ -70,7 +70,7 @@ def shapley(
 def shapley_exact(
     problem: Problem,
     *,
-    regions: Annotated[RegionsLike, Note("Parts that appear together; at most 20.", kind="regions")] = "auto",
+    regions: Annotated[RegionsLike, Note("Parts that appear together; at most 20.", kind="regions")] = "coarse",
     baseline: Annotated[BaselineLike, Note("What stands for an absent region.", kind="baseline")] = "zeros",
 ) -> Iterator[Partial]:
     """Every region's mean contribution to the score over all orders, from all 2^regions coalitions.
