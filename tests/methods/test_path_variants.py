@@ -6,7 +6,7 @@ import torch
 from captum import attr
 from torch import nn
 
-from xaiwidgets.api import Session, attribute, baselines, stream
+from xaiwidgets.api import Each, Session, attribute, baselines, stream
 
 
 def distance(found, expected):
@@ -176,3 +176,32 @@ def test_neither_the_batch_nor_the_neighbours_matter(digits, method):
     alone = attribute(digits.model, x[1:2], target=y[1:2], **parameters).values
     assert distance(small, together) < 1e-3
     assert distance(alone, together[1:2]) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("explanation_vectors", {}),
+        ("vargrad", {"samples": 4}),
+        ("noise_tunnel", {"samples": 2, "inner": "occlusion"}),
+        ("integrated_gradients", {"steps": 17, "tolerance": 0.0}),
+        ("integrated_gradients", {"steps": 17, "rule": "midpoint"}),
+        ("expected_gradients", {"samples": 8}),
+        ("idgi", {"steps": 8}),
+        ("smooth_taylor", {"samples": 4}),
+        ("blur_ig", {"steps": 17, "tolerance": 0.0}),
+        ("guided_ig", {"steps": 8}),
+        ("conductance", {"steps": 8, "layer": "3"}),
+        ("internal_influence", {"steps": 8, "layer": "3"}),
+        ("neuron_conductance", {"steps": 8, "layer": "3", "neuron": 7}),
+    ],
+)
+def test_several_targets_at_once(digits, method, parameters):
+    together = attribute(digits.model, digits.images[:2], target=Each(3, 5), method=method, **parameters)
+    for index, target in enumerate((3, 5)):
+        alone = attribute(digits.model, digits.images[:2], target=target, method=method, **parameters)
+        assert distance(together.values[index], alone.values) < 1e-3
+        if alone.delta is not None:
+            torch.testing.assert_close(together.delta[index], alone.delta, rtol=1e-2, atol=1e-4)
+            torch.testing.assert_close(together.score[index], alone.score)
+            torch.testing.assert_close(together.baseline_score[index], alone.baseline_score, rtol=1e-4, atol=1e-5)
