@@ -132,6 +132,19 @@ describe("asking", () => {
     expect(text(".xw-parameters")).not.toContain("Layer");
   });
 
+  it("a layer is one of the model's, or left to the method", async () => {
+    const hostile = "<img src=x>";
+    await mount({ layers: ["features.0", hostile] });
+    const menu = el.querySelector<HTMLSelectElement>('.xw-parameters select[aria-label="Layer"]');
+    if (!menu) throw new Error("no menu of layers");
+    expect([...menu.options].map((one) => one.text)).toEqual(["chosen by the method", "features.0", hostile]);
+    expect(menu.selectedIndex).toBe(0);
+    menu.value = "1";
+    menu.dispatchEvent(new Event("change", { bubbles: true }));
+    await settled();
+    expect(params().parameters).toEqual({ steps: 16, layer: "features.0" });
+  });
+
   it("Enter runs, Escape cancels what runs", async () => {
     await mount({ status: "stale" });
     press("Enter");

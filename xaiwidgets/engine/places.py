@@ -90,6 +90,11 @@ def place_layer(problem: Problem, layer: LayerLike) -> PlaceLayer:
     return PlaceLayer(problem, last)
 
 
+def names_with_places(problem: Problem) -> list[str]:
+    """Names of the layers that can be read as maps, in the order in which they finish."""
+    return list(_survey(problem).names)
+
+
 # --- reading a shape -------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +153,8 @@ class Survey(NamedTuple):
     """What one pass says about a model's layers."""
 
     grids: tuple[Grid, ...]  # sizes of convolutional maps, and those halved any number of times
-    last: str | None  # the last layer with places that the output depends on
+    names: tuple[str, ...]  # layers with places, in the order in which they finish
+    last: str | None  # the last of them that the output depends on
 
 
 def _survey(problem: Problem) -> Survey:
@@ -162,7 +168,7 @@ def _survey(problem: Problem) -> Survey:
                 output = chunk.output(hooked=True)
             grids = _grids(layers, _image(problem))
             candidates = _candidates(layers, _image(problem), grids)
-            known["survey"] = Survey(grids, _last_alive(candidates, _probe(problem, chunk, output)))
+            known["survey"] = Survey(grids, tuple(candidates), _last_alive(candidates, _probe(problem, chunk, output)))
             return (chunk.rows,)
 
         problem.evaluate(work, problem.points[:1], torch.zeros(1, dtype=torch.long, device=problem.device))

@@ -19,6 +19,10 @@ from .regions import NAMES as REGION_NAMES
 Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions", "method"]
 
 
+Unit = Literal["score", "slope", "square", "share"]
+Shape = Literal["input", "layer"]
+
+
 @dataclass(frozen=True)
 class Range:
     """A slider: bounds, step and whether it moves on a logarithmic scale."""
@@ -120,6 +124,8 @@ class Method:
     needs: tuple[str, ...]
     signed: bool
     complete: bool
+    unit: Unit
+    shape: Shape
     parameters: tuple[Parameter, ...]
     run: Callable[..., Iterator[Partial]]
 
@@ -158,15 +164,26 @@ def method(
     needs: tuple[str, ...] = (),
     signed: bool = True,
     complete: bool = False,
+    unit: Unit = "score",
+    shape: Shape = "input",
 ) -> Callable[[Function], Function]:
-    """Register a generator function as an attribution method; the function itself is unchanged."""
+    """Register a generator function as an attribution method; the function itself is unchanged.
+
+    needs      of "gradient" (a differentiable model; without it the method must answer all targets at once), "image" (points
+               [rows, channels, height, width]), "layer", "relu", "attention"
+    signed     whether negative values mean something
+    complete   whether the values sum to score - baseline_score
+    unit       of the values: of the "score", "slope" (score per unit of input), "square" (of a slope), "share" (of 1)
+    shape      of the values: of the "input" (or one channel of it), or of a "layer"'s output
+    """
 
     def register(function: Function) -> Function:
         name = function.__name__
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
         METHODS[name] = Method(
-            name, title, family, summary, reference, needs, signed, complete, parameters_of(function), function
-        )
+            name, title, family, summary, reference, needs, signed, complete, unit, shape,
+            parameters_of(function), function,
+        )  # fmt: skip
         return function
 
     return register

@@ -30,6 +30,7 @@ Rule = Annotated[
     title="Conductance",
     reference="Dhamdhere, Sundararajan, Yan (2018), How Important Is a Neuron?, arXiv:1805.12233",
     needs=("gradient", "layer"),
+    shape="layer",
 )
 def conductance(
     problem: Problem, *, layer: Layer = None, baseline: Baselines = "zeros", steps: Steps = 64
@@ -76,6 +77,8 @@ def conductance(
     reference="Leino, Sen, Datta, Fredrikson, Li (2018), Influence-Directed Explanations for Deep Convolutional "
     "Networks, arXiv:1802.03788",
     needs=("gradient", "layer"),
+    shape="layer",
+    unit="slope",
 )
 def internal_influence(
     problem: Problem,

@@ -34,6 +34,7 @@ Average = Literal["smoothgrad", "smoothgrad_squared", "vargrad"]
     title="SmoothGrad",
     reference="Smilkov, Thorat, Kim, Viégas, Wattenberg (2017), SmoothGrad, arXiv:1706.03825",
     needs=("gradient",),
+    unit="slope",
 )
 def smoothgrad(problem: Problem, *, samples: Samples = 32, noise: Noise = 0.15, seed: Seed = 0) -> Iterator[Partial]:
     """The gradient averaged over noisy copies of the input.

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
-from xaiwidgets.engine.registry import METHODS, find_method
+from xaiwidgets.engine.inputs import require_differentiable
+from xaiwidgets.engine.registry import find_method
 from xaiwidgets.engine.target import Contrast
 from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations
 from xaiwidgets.widgets.heatmap import HeatmapOverlay
@@ -16,8 +17,6 @@ from xaiwidgets.widgets.reductions import REDUCTIONS
 from xaiwidgets.widgets.words import Labels
 
 DEFAULT_METHOD = "integrated_gradients"
-IMAGES_MEET = {"gradient", "image", "layer"}
-"""What methods may need and images have: the menu offers the methods with no other needs."""
 
 
 def explain(
@@ -66,6 +65,8 @@ def explain(
         model, _with_batch(inputs), target=None if by_number else target, given=_beyond_json(checked),
         score=score, forward=forward, wrt=wrt, batch_size=batch_size, training=training,
     )  # fmt: skip
+    if "gradient" in chosen.needs:
+        require_differentiable(explanations.inputs, chosen.title)
     images = torch.cat([explanations.points(row) for row in range(explanations.count)])
     if images.ndim != 4:
         raise InputError("not_an_image", "explain() shows images [batch, channels, height, width]", f"Got shape {tuple(images.shape)}.",
@@ -75,7 +76,7 @@ def explain(
     named = _is_named(baseline)
     overlay = HeatmapOverlay(
         explanations, views, labels=labels, score=score, note=note,
-        methods=[candidate.name for candidate in METHODS.values() if set(candidate.needs) <= IMAGES_MEET],
+        methods=[chosen.name],  # the others follow once the model has been seen to run
         baselines=[{"name": name, "title": title} for name, title in (BASELINES if named else {GIVEN: "as given"} | BASELINES).items()],
         reductions=[{"name": name, "title": title} for name, title in REDUCTIONS.items()] if images.shape[1] > 1 else [],
         params={

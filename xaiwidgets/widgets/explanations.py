@@ -17,10 +17,13 @@ from torch import Tensor
 
 from xaiwidgets.api import Session
 from xaiwidgets.engine import baselines
+from xaiwidgets.engine.abilities import abilities
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
+from xaiwidgets.engine.layers import find_layer
 from xaiwidgets.engine.memory import model_stamp
-from xaiwidgets.engine.registry import find_method
+from xaiwidgets.engine.places import names_with_places
+from xaiwidgets.engine.registry import METHODS, find_method
 from xaiwidgets.engine.state import module_of
 from xaiwidgets.engine.target import Contrast
 
@@ -36,6 +39,8 @@ BASELINES = {
     "gaussian": "the input with Gaussian noise",
     "max_distance": "the most distant image",
 }
+IMAGES_MEET = frozenset({"gradient", "image", "layer"})
+"""What methods need and every model of images has."""
 GIVEN = "given"
 """The name under which a page refers to a baseline, layer or target that was passed from Python and is no plain value."""
 
@@ -77,14 +82,16 @@ class Explanations:
     def __init__(self, model: Any, inputs: Any, *, target: Any, given: dict[str, Any], **session: Any) -> None:
         target = torch.as_tensor(target) if isinstance(target, (list, np.ndarray)) else target
         self._model, self._target, self._given, self._options = model, target, given, session
-        self._inputs = Session(model, inputs, target=target, **session).problem.inputs
+        self.inputs = Session(model, inputs, target=target, **session).problem.inputs
         if "baseline" in given:
-            baselines.resolve(given["baseline"], self._inputs)  # wrong ones are refused before anything is shown
-        self.count = self._inputs.rows
+            baselines.resolve(given["baseline"], self.inputs)  # wrong ones are refused before anything is shown
+        self.count = self.inputs.rows
         self.model_name = type(model).__name__
         self._sessions: OrderedDict[tuple[Any, ...], Session] = OrderedDict()
         self._results: OrderedDict[str, Explanation] = OrderedDict()
         self._outputs: dict[int, Tensor] = {}
+        self._layers: list[str] | None = None
+        self._methods: list[str] | None = None
         self._lock = threading.Lock()
         self._stamp = model_stamp(module_of(model))
 
@@ -102,6 +109,7 @@ class Explanations:
         # what belongs to another method or was given from Python is not the page's to say
         known = {parameter.name for parameter in method.parameters} - {"baseline"}
         values = {name: value for name, value in values.items() if name in known}
+        self._check_layer(values)
         checked = method.check(values)
         values = {name: checked[name] for name in known if name in values or name not in self._given}
         classes = self._classes()
@@ -117,6 +125,21 @@ class Explanations:
                 self._session(index, None, None, interrupt).predict()[0].detach().to("cpu", torch.float32)
             )
         return self._outputs[index]
+
+    def layers(self) -> list[str]:
+        """Names of the layers whose output has places, in the order in which they run; none for a model that is no module."""
+        if self._layers is None:
+            problem = self._session(0, None, None, None).problem.begin()
+            readable = problem.module is not None and not isinstance(problem.module, torch.jit.ScriptModule)
+            self._layers = names_with_places(problem) if readable else []
+        return self._layers
+
+    def methods(self) -> list[str]:
+        """Names of the methods whose needs the model meets and whose values are as large as the image."""
+        if self._methods is None:
+            met = IMAGES_MEET | abilities(self._session(0, None, None, None).problem.begin())
+            self._methods = [one.name for one in METHODS.values() if met.issuperset(one.needs) and one.shape == "input"]
+        return self._methods
 
     def explain(self, request: Request, interrupt: Callable[[], None]) -> Iterator[Explanation]:
         """Results for a request, each better than the last; a finished one is given again without computing."""
@@ -155,7 +178,7 @@ class Explanations:
         self._sessions.clear()
         self._results.clear()
         self._outputs.clear()
-        for name in ("_model", "_inputs", "_target"):
+        for name in ("_model", "inputs", "_target"):
             self.__dict__.pop(name, None)
         self._given, self._options = {}, {}
 
@@ -166,6 +189,15 @@ class Explanations:
             self._stamp = stamp
             self._results.clear()
             self._outputs.clear()
+
+    def _check_layer(self, values: dict[str, Any]) -> None:
+        """A page names a layer, or leaves the choice to the method: then what was given from Python stays."""
+        if "layer" not in values:
+            return
+        if values["layer"] in (None, ""):
+            del values["layer"]
+        else:
+            values["layer"] = find_layer(module_of(self._model), str(values["layer"]))[0]
 
     def _classes(self) -> int:
         outputs = next(iter(self._outputs.values()), None)
@@ -194,7 +226,7 @@ class Explanations:
                 chosen: Any = _of_row(self._target, index)
                 if target is not None:
                     chosen = target if foil is None else Contrast(target, foil)
-                session = Session(self._model, self._inputs.select([index]), target=chosen, **self._options)
+                session = Session(self._model, self.inputs.select([index]), target=chosen, **self._options)
             _keep(self._sessions, key, session, KEEP_SESSIONS)
             session.problem.interrupt = interrupt
             return session
@@ -215,9 +247,7 @@ class Explanations:
         """A baseline that was given for all inputs, for one of them."""
         if isinstance(baseline, list):
             return [self._baseline_of(member, index) for member in baseline]
-        each = (
-            isinstance(baseline, Tensor) and baseline.ndim == self._inputs.points.ndim and len(baseline) == self.count
-        )
+        each = isinstance(baseline, Tensor) and baseline.ndim == self.inputs.points.ndim and len(baseline) == self.count
         return baseline[index : index + 1] if each else baseline
 
 

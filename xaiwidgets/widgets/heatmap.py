@@ -29,6 +29,12 @@ from xaiwidgets.widgets.regions import blur_region, check_region
 from xaiwidgets.widgets.summary import class_bars, notices, quality, question
 
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
+UNITS_OF_METHOD = {
+    "score": "{}",
+    "slope": "{} per unit of input",
+    "square": "{}² per unit of input²",
+    "share": "shares of 1",
+}
 PROGRESS_EVERY = 0.1
 HUMAN_SCALE = 64
 """From this many pixels on the shorter side, blocks are shown first: single pixels are too small to judge."""
@@ -47,6 +53,7 @@ class HeatmapOverlay(ExplainWidget):
     inputs: Any = traitlets.List().tag(sync=True)
     thumbnails = traitlets.Bytes().tag(sync=True)
     baselines: Any = traitlets.List().tag(sync=True)
+    layers: Any = traitlets.List().tag(sync=True)
     reductions: Any = traitlets.List().tag(sync=True)
     maps: Any = traitlets.List().tag(sync=True)
     map_data = traitlets.Bytes().tag(sync=True)
@@ -95,6 +102,9 @@ class HeatmapOverlay(ExplainWidget):
         with self._sync_lock, self.hold_sync():
             if request.input == self._shown_input:
                 self.classes = class_bars(outputs, self._labels)
+        methods, layers = self._explanations.methods(), self._explanations.layers()
+        with self._sync_lock, self.hold_sync():
+            self.methods, self.layers = methods, layers
         started = reported = time.monotonic()
         for explanation in self._explanations.explain(request, token.check):
             now = time.monotonic()
@@ -128,7 +138,8 @@ class HeatmapOverlay(ExplainWidget):
         values = _row(result.attribution.values)
         # a method without signs may be asked for them: the plain gradient instead of its size
         signed = find_method(result.request.method).signed or bool((values < 0).any())
-        return reduce_all(values, self._reductions, signed=signed, unit=UNITS.get(self._score, "score"))
+        unit = UNITS_OF_METHOD[find_method(result.request.method).unit].format(UNITS.get(self._score, "score"))
+        return reduce_all(values, self._reductions, signed=signed, unit=unit)
 
     def _share_scale(self, request: Request, values: NDArray[np.floating[Any]]) -> None:
         """The range that suits every input explained so far in the same way, for pixels and for blocks."""

@@ -129,7 +129,7 @@ export function MethodNote({ store }: { store: BaseStore }) {
 }
 
 export function Parameters({ store }: { store: BaseStore }) {
-  const parameters = genericParameters(store.method.value);
+  const parameters = genericParameters(store.method.value, store.layers.value);
   if (parameters.length === 0) return null;
   return (
     <fieldset class="xw-parameters">

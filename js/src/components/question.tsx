@@ -87,7 +87,9 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
             value={params.method}
             groups={methodGroups(store)}
             offReason={offReason}
-            onChoose={(method) => store.change(settingsFor(method, store.methods.value, params, store.method.value))}
+            onChoose={(method) =>
+              store.change(settingsFor(method, store.methods.value, params, store.method.value, store.layers.value))
+            }
           />
         ) : (
           <bdi class="xw-noun">{question.method_title}</bdi>

@@ -47,6 +47,7 @@ export class BaseStore {
   readonly progress: Signal<Progress>;
   readonly question: Signal<Question>;
   readonly methods: Signal<Method[]>;
+  readonly layers: Signal<string[]>;
   readonly baselines: Signal<Named[]>;
   readonly failure: Signal<Failure>;
   readonly notices: Signal<Notice[]>;
@@ -88,6 +89,7 @@ export class BaseStore {
     this.progress = bridge.trait("progress", NO_PROGRESS);
     this.question = bridge.trait("question", NO_QUESTION);
     this.methods = bridge.trait<Method[]>("methods", []);
+    this.layers = bridge.trait<string[]>("layers", []);
     this.baselines = bridge.trait<Named[]>("baselines", []);
     this.failure = bridge.trait<Failure>("error", {});
     this.notices = bridge.trait<Notice[]>("notices", []);

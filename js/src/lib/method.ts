@@ -2,12 +2,22 @@
 
 import type { Choice, Method, Parameter, ParameterValue, Params } from "./traits";
 
-/** Parameters drawn as generic controls: the baseline has its own menu, layers and regions need a list of choices. */
-export function genericParameters(method: Method | undefined): Parameter[] {
-  return (method?.parameters ?? []).filter((one) => {
-    if (one.kind === "baseline" || one.name === "baseline") return false;
-    return (one.kind !== "layer" && one.kind !== "regions") || (one.choices?.length ?? 0) > 0;
-  });
+const LAYER_OF_METHOD: Choice = { value: "", title: "chosen by the method" };
+
+/**
+ * Parameters drawn as generic controls: the baseline has its own menu, a layer is one of the model's, and choices need a
+ * list.
+ */
+export function genericParameters(method: Method | undefined, layers: readonly string[] = []): Parameter[] {
+  return (method?.parameters ?? [])
+    .filter((one) => one.kind !== "baseline" && one.name !== "baseline")
+    .map((one) => (one.kind === "layer" ? withLayers(one, layers) : one))
+    .filter((one) => (one.kind !== "layer" && one.kind !== "regions") || (one.choices?.length ?? 0) > 0);
+}
+
+function withLayers(parameter: Parameter, layers: readonly string[]): Parameter {
+  const choices = layers.length > 0 ? [LAYER_OF_METHOD, ...layers] : [];
+  return { ...parameter, choices, default: parameter.default ?? "" };
 }
 
 /** The settings after choosing a method: what both methods know is kept, the rest starts at its default. */
@@ -16,10 +26,11 @@ export function settingsFor(
   methods: readonly Method[],
   params: Params,
   previous: Method | undefined,
+  layers: readonly string[] = [],
 ): Partial<Params> {
   const chosen = methods.find((one) => one.name === name);
   const parameters: Record<string, ParameterValue> = {};
-  for (const parameter of genericParameters(chosen)) {
+  for (const parameter of genericParameters(chosen, layers)) {
     const shared = previous?.parameters.some((one) => one.name === parameter.name && one.kind === parameter.kind);
     const value = shared ? params.parameters[parameter.name] : undefined;
     parameters[parameter.name] = value ?? parameter.default;
