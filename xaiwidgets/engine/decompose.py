@@ -77,7 +77,8 @@ def glu(values: Tensor, dim: int = -1) -> Tensor:
 
 
 def lerp(start: Tensor, end: Tensor, weight: Any) -> Tensor:
-    return start + weight * (end - start)
+    between: Tensor = start + weight * (end - start)
+    return between
 
 
 def addcmul(values: Tensor, first: Tensor, second: Tensor, *, value: float = 1) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .registry import Method
 
 COLUMNS = ("method", "family", "needs", "reference")
-REFERENCE_WIDTH = 72
+REFERENCE_WIDTH = 64
 
 
 class MethodTable(tuple[Method, ...]):
