@@ -126,8 +126,12 @@ class Capture(Rewrite):
         for tensor in given:
             note = self.streams.read(tensor)
             if note is not None and note.weights:
-                mixes = name in MIXING and tensor.ndim == 4 and result.numel() == tensor.numel()
-                if mixes or (name in CARRYING and result.numel() <= tensor.numel()):
+                heads, same = tensor.ndim == 4, result.numel() == tensor.numel()
+                others = [one for one in given if one is not tensor and one.is_floating_point()]
+                gate = not heads and any(one.numel() == tensor.numel() for one in others)  # weights for features
+                if (name in MIXING and heads and same) or (
+                    name in CARRYING and result.numel() <= tensor.numel() and not gate
+                ):
                     return merged._replace(queries=note.queries, weights=True)
         return merged
 
@@ -224,8 +228,9 @@ def _einsum(mode: Capture, function: Any, equation: Any, *given: Any, **kwargs: 
         note, mine, theirs = mode.streams.read(weights), terms[place], terms[1 - place]
         keys = [label for label in mine if label in theirs and label not in output]
         queries = [label for label in mine if label in output and label not in theirs]
-        if note is not None and note.weights and len(keys) == len(queries) == 1 and len(mode.maps) == before:
-            labels = [label for label in mine if label not in (*keys, *queries)] + queries + keys
+        if note is not None and note.weights and len(keys) == 1 and queries and len(mode.maps) == before:
+            ends = [queries[-1], *keys]  # queries of several axes: groups of heads come first
+            labels = [label for label in mine if label not in ends] + ends
             order = [mine.index(label) for label in labels]
             used = mode.record(weights.permute(order), note, values)
             operands[place] = used.permute([order.index(axis) for axis in range(len(order))])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .attention_maps import AttentionMap, Capture
 from .chunk import Chunk
 from .diagnosis import require_finite
 from .errors import ModelError, ParameterError
 from .problem import Problem
+from .rewrite import Watch
 
 
 class Reading(NamedTuple):
@@ -27,21 +28,55 @@ class Reading(NamedTuple):
         return self.maps[-1]
 
 
+class Over(Watch):
+    """Maps are read of a pass that goes on under another rewrite."""
+
+    def __init__(self, capture: Capture, rewrite: Watch) -> None:
+        super().__init__()
+        self.modes = rewrite, capture
+
+    def begin(self, module: nn.Module | None, arguments: Any) -> None:
+        for mode in self.modes:
+            mode.begin(module, arguments)
+
+    def __enter__(self) -> Self:
+        for mode in self.modes:
+            mode.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for mode in reversed(self.modes):
+            mode.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def end(self, output: Any) -> Any:
+        for mode in reversed(self.modes):
+            output = mode.end(output)
+        return output
+
+
 def read_maps(
-    problem: Problem, chunk: Chunk, *, gradient: bool, keep: Callable[[Tensor], Tensor] = lambda weights: weights
-) -> tuple[Reading, list[Tensor]]:
-    """One pass of samples: its maps, and the scores [n] of each target. Every map is a node of the scores' graph, or,
-    without `gradient`, the last one only, so that nothing before it is kept for a backward pass.
+    problem: Problem,
+    chunk: Chunk,
+    *,
+    gradient: bool,
+    keep: Callable[[Tensor], Tensor] = lambda weights: weights,
+    rewrite: Watch | None = None,
+) -> tuple[Reading, list[Tensor], Any]:
+    """One pass of samples, under another rewrite if there is one: its maps, the scores [n] of each target, the output.
+
+    Every map is a node of the scores' graph, or, without `gradient`, the last one only, so that nothing before it is kept
+    for a backward pass.
     """
     last = last_map(problem)
     capture = Capture(len(chunk.rows), first_node=0 if gradient else last, keep=keep)
-    output = chunk.output(chunk.leaf if gradient else chunk.leaf.detach(), rewrite=capture)
+    mode = capture if rewrite is None else Over(capture, rewrite)
+    output = chunk.output(chunk.leaf if gradient else chunk.leaf.detach(), rewrite=mode)
     if len(capture.maps) <= last:
         raise _none("Other samples use more attention than this one.")
     scores = [scorer(output, chunk.rows).to(problem.dtype) for scorer in problem.scorers]
     for one in scores:
         require_finite(one, "score")
-    return Reading(capture.maps[: last + 1], _explained(problem, capture)), scores
+    return Reading(capture.maps[: last + 1], _explained(problem, capture)), scores, output
 
 
 def last_map(problem: Problem) -> int:

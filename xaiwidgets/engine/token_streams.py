@@ -45,7 +45,7 @@ class Streams:
 
     def start(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Every argument of the model is a sequence of its own."""
-        named: dict[Key, Any] = {**dict(enumerate(arguments)), **keywords}
+        named: dict[Key, Any] = {**dict(enumerate(arguments)), **{str(key): value for key, value in keywords.items()}}
         for key, value in named.items():
             tokens = self.fresh(key)
             for tensor in tensors_in(value):

@@ -15,10 +15,15 @@ from torch import Tensor
 from xaiwidgets.engine.attention_maps import AttentionMap
 from xaiwidgets.engine.attention_reading import Reading, map_gradients, query_shares, read_maps
 from xaiwidgets.engine.chunk import Chunk
+from xaiwidgets.engine.diagnosis import require_graph
 from xaiwidgets.engine.errors import ModelError, ParameterError
+from xaiwidgets.engine.inputs import require_differentiable
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, method
+from xaiwidgets.engine.target import unwrap
 
+from .lrp_mode import Composite, Relevance
+from .lrp_rules import STABILIZER, epsilon, stabilized, z_plus
 from .token_flow import Flow, gained, gathered, rolled
 from .tokens import like_input
 
@@ -59,7 +64,7 @@ def raw_attention(
     token included. In encoder–decoders the layers are those in which the scored sequence attends to the explained one.
     """
 
-    def explain(reading: Reading) -> Explained:
+    def explain(reading: Reading, _chunk: Chunk) -> Explained:
         maps = [_layer(_direct(reading, stream), layer) for stream in reading.streams]
         return _rows(reading, [fuse(one.weights, heads, head).to(problem.dtype) for one in maps], query)
 
@@ -84,7 +89,7 @@ def attention_rollout(problem: Problem, *, heads: Heads = "mean", query: Query =
     def keep(weights: Tensor) -> Tensor:
         return FUSED[heads](weights).to(problem.dtype)
 
-    def explain(reading: Reading) -> Explained:
+    def explain(reading: Reading, _chunk: Chunk) -> Explained:
         flow = Flow(reading.maps, [one.weights for one in reading.maps], rolled)
         asked = reading.last.queries.stream
         return _rows(reading, [flow.between(asked, stream) for stream in reading.streams], query)
@@ -111,7 +116,7 @@ def attention_x_gradient(
     attend to the explained input. Grad-SAM is the same with relu, up to its division by the numbers of heads and tokens.
     """
 
-    def explain(reading: Reading) -> Explained:
+    def explain(reading: Reading, _chunk: Chunk) -> Explained:
         read = [[one for one in reading.maps if one.keys.stream == stream] for stream in reading.streams]
         read = [maps[-1:] if layers == "last" else maps for maps in read]
         return lambda scores: [_mean(products(scores, maps)) for maps in read]
@@ -139,8 +144,53 @@ def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
     row of R − I of the token that is scored: what it has gathered, without the 1 it started as.
     """
 
-    def explain(reading: Reading) -> Explained:
-        return lambda scores: _gathered(reading, map_gradients(scores, reading.maps), scores, query)
+    def explain(reading: Reading, _chunk: Chunk) -> Explained:
+        def gather(scores: Tensor) -> list[Tensor]:
+            pairs = zip(reading.maps, map_gradients(scores, reading.maps), strict=True)
+            weights = [(one.weights.to(gradient.dtype) * gradient).relu().mean(1) for one, gradient in pairs]
+            return _gathered(reading, weights, scores, query)
+
+        return gather
+
+    yield _answer(problem, explain)
+
+
+@method(
+    family="attention",
+    title="Transformer attribution",
+    reference="Chefer, Gur, Wolf (2021), Transformer Interpretability Beyond Attention Visualization, arXiv:2012.09838",
+    needs=("gradient", "attention"),
+    signed=False,
+)
+def transformer_attribution(
+    problem: Problem,
+    *,
+    rule: Annotated[Literal["z_plus", "epsilon"], Note("How relevance is handed down in linear layers.")] = "z_plus",
+    query: Query = -1,
+) -> Iterator[Partial]:
+    """Relevance of the attention weights (LRP) times their gradient, where positive, collected along the layers.
+
+    Values [batch, tokens], for images [batch, 1, height, width]. Each map counts as A = mean over heads of its positive
+    gradient × relevance, and R grows by A R; between sequences by the rules of `chefer`. As in the paper relevance starts
+    as 1 at the scored output, linear layers hand it to what pulls them up, and products give each factor half; sums and
+    norms follow `lrp`, whose patent claim is about this too. Shown is the row of R − I of the token that is scored.
+    """
+    require_differentiable(problem.inputs, "Transformer attribution")
+    linear = {"z_plus": z_plus(bias=False), "epsilon": epsilon()}[rule]
+
+    def explain(reading: Reading, chunk: Chunk) -> Explained:
+        below, scores_below, output = read_maps(
+            problem, chunk, gradient=True, rewrite=Relevance(Composite(linear, linear))
+        )
+        chunk.evaluations["gradient"] += len(chunk.rows) * (len(scores_below) - 1)
+        relevances = iter([_relevance(below.maps, one, unwrap(output)) for one in scores_below])
+
+        def gather(scores: Tensor) -> list[Tensor]:
+            gradients = map_gradients(scores, reading.maps)
+            pairs = zip(gradients, next(relevances), strict=True)
+            return _gathered(reading, [(gradient * one).relu().mean(1) for gradient, one in pairs], scores, query)
+
+        return gather
 
     yield _answer(problem, explain)
 
@@ -150,7 +200,7 @@ def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
 
 def _answer(
     problem: Problem,
-    explain: Callable[[Reading], Explained],
+    explain: Callable[[Reading, Chunk], Explained],
     *,
     gradient: bool = True,
     keep: Callable[[Tensor], Tensor] = lambda weights: weights,
@@ -158,8 +208,8 @@ def _answer(
     """One pass a sample, whatever the number of targets."""
 
     def work(chunk: Chunk) -> tuple[Tensor, ...]:
-        reading, scores = read_maps(problem, chunk, gradient=gradient, keep=keep)
-        one_target = explain(reading)
+        reading, scores, _ = read_maps(problem, chunk, gradient=gradient, keep=keep)
+        one_target = explain(reading, chunk)
         answers = zip(*map(one_target, scores), strict=True)
         if gradient:
             chunk.evaluations["gradient"] += len(chunk.rows) * (len(scores) - 1)
@@ -215,13 +265,22 @@ def _rows(reading: Reading, matrices: list[Tensor], query: int) -> Explained:
     return read
 
 
-def _gathered(reading: Reading, gradients: list[Tensor], scores: Tensor, query: int) -> list[Tensor]:
-    """What the scored queries have gathered of each explained input."""
-    pairs = zip(reading.maps, gradients, strict=True)
-    weights = [(one.weights.to(gradient.dtype) * gradient).relu().mean(1) for one, gradient in pairs]
+def _gathered(reading: Reading, weights: list[Tensor], scores: Tensor, query: int) -> list[Tensor]:
+    """What the scored queries have gathered of each explained input, if maps count as `weights` [n, queries, keys]."""
     flow, asked = Flow(reading.maps, weights, gathered), reading.last.queries.stream
     found = [(stream, flow.between(asked, stream)) for stream in reading.streams]
     return _rows(reading, [gained(one) if stream == asked else one for stream, one in found], query)(scores)
+
+
+def _relevance(maps: list[AttentionMap], scores: Tensor, output: Tensor) -> list[Tensor]:
+    """Relevance of attention weights, from a pass under `Relevance`: 1 where the score is the output itself."""
+    (start,) = torch.autograd.grad(scores.sum(), output, retain_graph=True, allow_unused=True)
+    start = require_graph(start) / stabilized(output.detach(), STABILIZER)
+    nodes = [one.node for one in maps if one.node is not None]
+    found = torch.autograd.grad(output, nodes, start, retain_graph=True, allow_unused=True)
+    return [
+        torch.zeros_like(node) if one is None else (node * one).detach() for node, one in zip(nodes, found, strict=True)
+    ]
 
 
 def _mean(values: list[Tensor]) -> Tensor:
