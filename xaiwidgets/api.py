@@ -123,7 +123,7 @@ class Session:
         if backend not in ("native", "captum"):
             raise ParameterError("unknown_backend", f"backend={backend!r} is not known", hint='"native" or "captum".')
         run = chosen.run if backend == "native" else captum_run(chosen)
-        if "gradient" in chosen.needs and layer is None:
+        if "gradient" in chosen.needs and "attention" not in chosen.needs and layer is None:
             require_differentiable(self.problem.inputs, chosen.title)
         if "image" in chosen.needs and layer is None and self.problem.points.ndim != 4:
             fitting = [one.name for one in METHODS.values() if "image" not in one.needs]
