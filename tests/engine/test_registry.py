@@ -1,6 +1,7 @@
 """The registry says what the functions are, and checks what they are given."""
 
 import json
+import re
 from typing import Annotated, Literal
 
 import pytest
@@ -17,9 +18,9 @@ def test_every_method_is_documented(name):
     assert method.name == name
     assert method.title
     assert method.summary.endswith(".")
-    assert "arXiv:" in method.reference
-    assert any(character.isdigit() for character in method.reference)
-    assert method.run.__doc__.count("Values [batch")
+    assert re.search(r"\(\d{4}\), .+, (arXiv:|doi:|[A-Z])", method.reference)  # authors (year), title, where
+    assert method.unit.format(score="logit")
+    assert method.run.__doc__.count("Values ")
     for parameter in method.parameters:
         assert parameter.help.endswith("."), parameter
         assert parameter.title

@@ -19,7 +19,6 @@ from .regions import NAMES as REGION_NAMES
 Kind = Literal["range", "choice", "switch", "number", "seed", "baseline", "layer", "regions", "method"]
 
 
-Unit = Literal["score", "slope", "square", "share"]
 Shape = Literal["input", "layer"]
 
 
@@ -124,7 +123,7 @@ class Method:
     needs: tuple[str, ...]
     signed: bool
     complete: bool
-    unit: Unit
+    unit: str
     shape: Shape
     parameters: tuple[Parameter, ...]
     run: Callable[..., Iterator[Partial]]
@@ -164,7 +163,7 @@ def method(
     needs: tuple[str, ...] = (),
     signed: bool = True,
     complete: bool = False,
-    unit: Unit = "score",
+    unit: str = "{score}",
     shape: Shape = "input",
 ) -> Callable[[Function], Function]:
     """Register a generator function as an attribution method; the function itself is unchanged.
@@ -173,7 +172,7 @@ def method(
                [rows, channels, height, width]), "layer", "relu", "attention"
     signed     whether negative values mean something
     complete   whether the values sum to score - baseline_score
-    unit       of the values: of the "score", "slope" (score per unit of input), "square" (of a slope), "share" (of 1)
+    unit       of the values, in words; {score} stands for the unit of the score
     shape      of the values: of the "input" (or one channel of it), or of a "layer"'s output
     """
 

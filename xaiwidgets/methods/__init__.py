@@ -1,5 +1,35 @@
-"""Attribution methods, one family a file. Adding a method is adding one function."""
+"""Attribution methods, one family a file. Adding a method is adding one function.
 
-from . import attention, blur_path, guided_path, internal, noise, path_variants, cams, cams_forward, cams_propagated, deeplift, gradients, guided, extremal, learned_masks, lrp, excitation, paths, perturbation, rise, shapley, surrogates, xrai
+Importing a file registers its methods; the order here is that of the menus.
+"""
 
-__all__ = ["cams", "gradients", "paths", "perturbation"]
+from . import (  # isort: skip_file
+    gradients,
+    noise,
+    paths,
+    path_variants,
+    blur_path,
+    guided_path,
+    internal,
+    lrp,
+    deeplift,
+    excitation,
+    guided,
+    cams,
+    cams_forward,
+    cams_propagated,
+    perturbation,
+    shapley,
+    surrogates,
+    rise,
+    learned_masks,
+    extremal,
+    xrai,
+    attention,
+)
+
+__all__ = [
+    "attention", "blur_path", "cams", "cams_forward", "cams_propagated", "deeplift", "excitation", "extremal",
+    "gradients", "guided", "guided_path", "internal", "learned_masks", "lrp", "noise", "path_variants", "paths",
+    "perturbation", "rise", "shapley", "surrogates", "xrai",
+]  # fmt: skip

@@ -47,6 +47,7 @@ FUSED: dict[str, Callable[[Tensor], Tensor]] = {
     "arXiv:1409.0473",
     needs=("attention",),
     signed=False,
+    unit="share of the attention",
 )
 def raw_attention(
     problem: Problem,
@@ -77,6 +78,7 @@ def raw_attention(
     reference="Abnar, Zuidema (2020), Quantifying Attention Flow in Transformers, arXiv:2005.00928",
     needs=("attention",),
     signed=False,
+    unit="share of the attention",
 )
 def attention_rollout(problem: Problem, *, heads: Heads = "mean", query: Query = -1) -> Iterator[Partial]:
     """Attention multiplied along the layers: which input tokens a token is mixed from, half of it being itself each time.
@@ -135,6 +137,7 @@ def attention_x_gradient(
     reference="Chefer, Gur, Wolf (2021), Generic Attention-model Explainability, arXiv:2103.15679",
     needs=("gradient", "attention"),
     signed=False,
+    unit="relevance",
 )
 def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
     """Attention that speaks for the score, collected along the layers and between sequences.
@@ -161,6 +164,7 @@ def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
     reference="Chefer, Gur, Wolf (2021), Transformer Interpretability Beyond Attention Visualization, arXiv:2012.09838",
     needs=("gradient", "attention"),
     signed=False,
+    unit="relevance",
 )
 def transformer_attribution(
     problem: Problem,

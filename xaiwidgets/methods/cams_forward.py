@@ -26,6 +26,7 @@ NEEDS = ("layer", "image")
     title="Score-CAM",
     reference="Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu (2019), Score-CAM, arXiv:1910.01279",
     needs=NEEDS,
+    unit="activation",
 )
 def score_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) -> Iterator[Partial]:
     """A layer's channels weighted by the score that is left when only what they show is kept.
@@ -55,6 +56,7 @@ def score_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) -> It
     title="Ablation-CAM",
     reference="Desai, Ramaswamy (2020), Ablation-CAM, IEEE WACV, doi:10.1109/WACV45572.2020.9093360",
     needs=NEEDS,
+    unit="{score} × activation",
 )
 def ablation_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) -> Iterator[Partial]:
     """A layer's channels weighted by how far the score drops without them.
@@ -81,6 +83,7 @@ def ablation_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) ->
     title="Eigen-CAM",
     reference="Muhammad, Yeasin (2020), Eigen-CAM, arXiv:2008.00299",
     needs=NEEDS,
+    unit="activation",
 )
 def eigen_cam(problem: Problem, *, layer: Layer = None, relu: Relu = False) -> Iterator[Partial]:
     """The strongest pattern among a layer's channels, whatever the score.

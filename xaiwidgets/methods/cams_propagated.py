@@ -27,6 +27,7 @@ from .lrp_rules import z_plus
     title="Guided Grad-CAM",
     reference="Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra (2016), Grad-CAM, arXiv:1610.02391",
     needs=("gradient", "layer", "image", "relu"),
+    unit="{score}² per unit of input",
 )
 def guided_grad_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) -> Iterator[Partial]:
     """Guided backpropagation's edges, where Grad-CAM looks.
@@ -46,6 +47,7 @@ def guided_grad_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True)
     title="Relevance-CAM",
     reference="Lee, Kim, Park, Eo, Hwang (2021), Relevance-CAM, CVPR 2021, pp. 14944-14953",
     needs=("gradient", "layer", "image"),
+    unit="{score} × activation",
 )
 def relevance_cam(
     problem: Problem,
@@ -73,6 +75,7 @@ def relevance_cam(
     title="LIFT-CAM",
     reference="Jung, Oh (2021), Towards Better Explanations of Class Activation Mapping, arXiv:2102.05228",
     needs=("gradient", "layer", "image"),
+    unit="{score} × activation",
 )
 def lift_cam(problem: Problem, *, layer: Layer = None, relu: Relu = True) -> Iterator[Partial]:
     """A layer's channels weighted by their contribution to the score, an estimate of their Shapley values.

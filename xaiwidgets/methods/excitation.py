@@ -110,6 +110,7 @@ def _nonzero(tensor: Tensor) -> Tensor:
     title="Excitation backprop",
     reference="Zhang, Lin, Brandt, Shen, Sclaroff (2016), Top-down Neural Attention by Excitation Backprop, arXiv:1608.00507",
     needs=("gradient", "relu"),
+    unit="share of the class",
 )
 def excitation_backprop(
     problem: Problem,

@@ -20,9 +20,9 @@ from .learned_masks import PACE, SIDE, Game, change_of_score, slope
 CELL, BLOB, BLUR = 7, 21, 20
 LEVELS = 8  # of blur
 TEMPERATURE = 1 / 20  # of the smooth maximum
-PRICE, LAST_PRICE = 300, 4900  # λ of the area at the first and at the last step: 800 steps of 0.35 %
+PRICE, LAST_PRICE = 30, 4900  # λ of the area near the first and at the last step
 MOMENTUM = 0.9
-WAY = 8.0  # step size times steps: 0.01 · 800
+WAY = 24.0  # step size times steps
 CHANGE = 20.0  # what the whole change of score counts as, against λ: about what logits change by
 CELLS = 1024  # the cells that the step size is meant for
 
@@ -34,6 +34,7 @@ CELLS = 1024  # the cells that the step size is meant for
     "arXiv:1910.08485",
     needs=("gradient", "image"),
     signed=False,
+    unit="marked, 0 to 1",
 )
 def extremal_perturbation(
     problem: Problem,
@@ -57,18 +58,20 @@ def extremal_perturbation(
         m(u) = smax_v k(u - v) p(v),   smax of a set: its members weighted by exp(member / T),   k a Gaussian,
 
     of strengths p on a coarse grid, so that no mask is finer than a blob. A pixel with m = 1 stays, one with m = 0 is
-    blurred, others are blurred less, between the levels of a pyramid; with another baseline they fade into it. Gradient ascent with momentum on p maximises
+    blurred, others are blurred less, between the levels of a pyramid; with another baseline they fade into it. Gradient
+    ascent with momentum on p maximises
 
         ± f(m ⊗ x) - λ mean (sort m - r)²      r: zeros, and ones for the last `area` of the pixels
 
-    with a λ that grows until the area is met; the last of the partial results is the sharpest. A mask smaller than a
-    blob (4 % of the image) or left with soft edges misses the area by the width of its rim.
+    with a λ that grows until the area is met; the last of the partial results is the sharpest. The mask is soft at its
+    rim and no smaller than a blob, about 4 % of the image.
 
     Other than published: the score is divided by its change |f(x) - f(baseline)| and counts as a change of 20, so that
-    logits and probabilities give the same mask; λ grows to the same end, and the steps are as much longer, however few
-    they are (at 800 all three are as published); the start is a half everywhere; the smooth maximum is taken at the cells
-    and enlarged bilinearly, many times cheaper for a mask that is smooth at that scale; mirroring is off unless asked for;
-    lengths are scaled to the image's shorter side.
+    logits and probabilities give the same mask. λ ends where 800 steps of 0.35 % from 300 end, but starts at a tenth of
+    that and at nothing on the first step, and steps are longer: measured on planted squares and CIFAR-10, 100 such steps
+    find more than 800 of the published ones. The schedule spans the steps asked for, so that any number of them meets the
+    area. The start is a half everywhere. The smooth maximum is taken at the cells and enlarged bilinearly, many times
+    cheaper for a mask that is smooth at that scale. Mirroring is off unless asked for. Lengths follow the shorter side.
     """
     height, width = problem.points.shape[2:]
     scaled = min(height, width) / SIDE
@@ -88,9 +91,10 @@ def extremal_perturbation(
 
     strengths = torch.full((problem.rows, 1, *blobs.grid), 0.5, dtype=problem.dtype, device=problem.device)
     velocity = torch.zeros_like(strengths)
-    rate = WAY / steps * strengths[0].numel() / CELLS
+    rate = WAY / steps * math.prod(blobs.shape) / CELLS
     for step in range(steps):
-        price = PRICE * (LAST_PRICE / PRICE) ** (step / max(1, steps - 1))
+        # Free at first: among equal pixels the price would choose by their place in the sorted order alone.
+        price = PRICE * (LAST_PRICE / PRICE) ** (step / (steps - 1)) if step else 0.0
         mirrored = flip and step % 2 == 0
 
         def build(leaf: Tensor, price: float = price, mirrored: bool = mirrored) -> tuple[Tensor, Tensor]:
@@ -107,25 +111,24 @@ def extremal_perturbation(
 
 
 class Blobs:
-    """Smooth maxima of Gaussian blobs at the cells of a grid: strengths [n, 1, *grid] to a mask of the same shape."""
+    """Smooth maxima of Gaussian blobs at the cells of an image: strengths [n, 1, *grid] to masks [n, 1, height, width].
+
+    The grid reaches beyond the image as far as a blob does, so that the border is a place like any other.
+    """
 
     def __init__(self, height: int, width: int, sigma: float, like: Tensor) -> None:
-        self.grid = (height, width)
-        self.reach = max(1, math.ceil(2 * sigma))
-        offsets = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)
+        reach = max(1, math.ceil(2 * sigma))
+        self.shape = (height, width)
+        self.grid = (height + 2 * reach, width + 2 * reach)
+        self.window = 2 * reach + 1
+        offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
         kernel = torch.exp(-(offsets[:, None].square() + offsets.square()) / (2 * sigma**2))
         self.kernel = kernel.flatten().to(like)[:, None]
-        self.outside = (
-            self._windows(torch.ones((1, 1, *self.grid)).to(like)) == 0
-        )  # beyond the border there are no cells
 
     def __call__(self, strengths: Tensor) -> Tensor:
-        members = self._windows(strengths) * self.kernel
-        weights = torch.softmax((members / TEMPERATURE).masked_fill(self.outside, -torch.inf), dim=1)
-        return (members * weights).sum(1).reshape(-1, 1, *self.grid)
-
-    def _windows(self, cells: Tensor) -> Tensor:
-        return functional.unfold(cells, 2 * self.reach + 1, padding=self.reach)
+        members = functional.unfold(strengths, self.window) * self.kernel
+        weights = torch.softmax(members / TEMPERATURE, dim=1)
+        return (members * weights).sum(1).reshape(-1, 1, *self.shape)
 
 
 def _pyramid(images: Tensor, strongest: float) -> Tensor:

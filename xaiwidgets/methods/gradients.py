@@ -18,7 +18,7 @@ from xaiwidgets.engine.target import Scorer
     reference="Simonyan, Vedaldi, Zisserman (2013), Deep Inside Convolutional Networks, arXiv:1312.6034",
     needs=("gradient",),
     signed=False,
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def saliency(
     problem: Problem,
@@ -39,7 +39,7 @@ def saliency(
     reference="Baehrens, Schroeter, Harmeling, Kawanabe, Hansen, Müller (2009), How to Explain Individual "
     "Classification Decisions, arXiv:0912.1128",
     needs=("gradient",),
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def explanation_vectors(problem: Problem) -> Iterator[Partial]:
     """How fast the probability of the class changes with each input value.

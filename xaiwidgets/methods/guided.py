@@ -99,7 +99,7 @@ def guided_gradients(problem: Problem) -> tuple[Tensor, Tensor]:
     title="Guided backpropagation",
     reference="Springenberg, Dosovitskiy, Brox, Riedmiller (2014), Striving for Simplicity, arXiv:1412.6806",
     needs=("gradient", "relu"),
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def guided_backprop(problem: Problem) -> Iterator[Partial]:
     """The gradient, with everything negative stopped at every rectifier.
@@ -117,7 +117,7 @@ def guided_backprop(problem: Problem) -> Iterator[Partial]:
     title="Deconvnet",
     reference="Zeiler, Fergus (2013), Visualizing and Understanding Convolutional Networks, arXiv:1311.2901",
     needs=("gradient", "relu"),
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def deconvnet(problem: Problem) -> Iterator[Partial]:
     """The network run backwards, rectifying what comes back instead of what went in.
@@ -133,7 +133,7 @@ def deconvnet(problem: Problem) -> Iterator[Partial]:
     title="DeSaliNet",
     reference="Mahendran, Vedaldi (2016), Salient Deconvolutional Networks, ECCV",
     needs=("gradient", "relu"),
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def desalinet(
     problem: Problem,

@@ -78,7 +78,7 @@ def conductance(
     "Networks, arXiv:1802.03788",
     needs=("gradient", "layer"),
     shape="layer",
-    unit="slope",
+    unit="{score} per unit of the neuron",
 )
 def internal_influence(
     problem: Problem,

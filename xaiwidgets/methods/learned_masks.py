@@ -34,6 +34,7 @@ MOST_STEPS = 2000
     "arXiv:1704.03296",
     needs=("gradient", "image"),
     signed=False,
+    unit="marked, 0 to 1",
 )
 def meaningful_perturbation(
     problem: Problem,

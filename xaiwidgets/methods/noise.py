@@ -34,7 +34,7 @@ Average = Literal["smoothgrad", "smoothgrad_squared", "vargrad"]
     title="SmoothGrad",
     reference="Smilkov, Thorat, Kim, Viégas, Wattenberg (2017), SmoothGrad, arXiv:1706.03825",
     needs=("gradient",),
-    unit="slope",
+    unit="{score} per unit of input",
 )
 def smoothgrad(problem: Problem, *, samples: Samples = 32, noise: Noise = 0.15, seed: Seed = 0) -> Iterator[Partial]:
     """The gradient averaged over noisy copies of the input.
@@ -53,6 +53,7 @@ def smoothgrad(problem: Problem, *, samples: Samples = 32, noise: Noise = 0.15, 
     "Networks, arXiv:1806.10758",
     needs=("gradient",),
     signed=False,
+    unit="({score} per unit of input)²",
 )
 def smoothgrad_squared(
     problem: Problem, *, samples: Samples = 32, noise: Noise = 0.15, seed: Seed = 0
@@ -72,6 +73,7 @@ def smoothgrad_squared(
     "Sensitivity to Parameter Values, arXiv:1810.03307",
     needs=("gradient",),
     signed=False,
+    unit="({score} per unit of input)²",
 )
 def vargrad(problem: Problem, *, samples: Samples = 32, noise: Noise = 0.15, seed: Seed = 0) -> Iterator[Partial]:
     """How much the gradient varies over noisy copies of the input.

@@ -29,12 +29,6 @@ from xaiwidgets.widgets.regions import blur_region, check_region
 from xaiwidgets.widgets.summary import class_bars, notices, quality, question
 
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
-UNITS_OF_METHOD = {
-    "score": "{}",
-    "slope": "{} per unit of input",
-    "square": "{}² per unit of input²",
-    "share": "shares of 1",
-}
 PROGRESS_EVERY = 0.1
 HUMAN_SCALE = 64
 """From this many pixels on the shorter side, blocks are shown first: single pixels are too small to judge."""
@@ -138,7 +132,7 @@ class HeatmapOverlay(ExplainWidget):
         values = _row(result.attribution.values)
         # a method without signs may be asked for them: the plain gradient instead of its size
         signed = find_method(result.request.method).signed or bool((values < 0).any())
-        unit = UNITS_OF_METHOD[find_method(result.request.method).unit].format(UNITS.get(self._score, "score"))
+        unit = find_method(result.request.method).unit.format(score=UNITS.get(self._score, "score"))
         return reduce_all(values, self._reductions, signed=signed, unit=unit)
 
     def _share_scale(self, request: Request, values: NDArray[np.floating[Any]]) -> None:
