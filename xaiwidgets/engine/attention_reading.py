@@ -76,6 +76,13 @@ def read_maps(
     scores = [scorer(output, chunk.rows).to(problem.dtype) for scorer in problem.scorers]
     for one in scores:
         require_finite(one, "score")
+        if gradient and not one.requires_grad:
+            raise ModelError(
+                "not_differentiable",
+                "The score does not depend differentiably on any attention map",
+                "The graph between them is cut, for example by argmax, rounding, .detach(), .item() or no_grad.",
+                "Use raw_attention or attention_rollout, which need no gradients.",
+            )
     return Reading(capture.maps[: last + 1], _explained(problem, capture)), scores, output
 
 
@@ -101,13 +108,6 @@ def map_gradients(scores: Tensor, maps: list[AttentionMap]) -> list[Tensor]:
     """Gradients of the summed scores with respect to maps [n, heads, queries, keys], in the dtype of the scores; zero for
     maps that do not matter. The graph is kept.
     """
-    if not scores.requires_grad:
-        raise ModelError(
-            "not_differentiable",
-            "The score does not depend differentiably on any attention map",
-            "The graph between them is cut, for example by argmax, rounding, .detach(), .item() or no_grad.",
-            "Use raw_attention or attention_rollout, which need no gradients.",
-        )
     gradients = [one.to(scores.dtype) for one in _of_maps(scores, maps, keep=True)]
     for one in gradients:
         require_finite(one, "gradient")
@@ -127,9 +127,9 @@ def query_shares(one: AttentionMap, scores: Tensor, query: int) -> Tensor:
         )
     if query >= 0:
         return torch.eye(count, dtype=scores.dtype, device=scores.device)[query].expand(len(scores), -1)
-    assert one.node is not None  # noqa: S101  # for the type checker: it was asked for
-    (gradient,) = _of_maps(scores, [one], keep=True)
-    asked = (gradient != 0).any(3).any(1)
+    asked = torch.zeros(len(scores), count, dtype=torch.bool, device=scores.device)
+    if one.node is not None:
+        asked = (_of_maps(scores, [one], keep=True)[0] != 0).any(3).any(1)
     causal = count == one.shape[1] and not bool(one.weights.triu(1).any())
     usual = torch.arange(count, device=scores.device) == (count - 1 if causal else 0)
     asked = torch.where(asked.any(1, keepdim=True), asked, usual).to(scores.dtype)
@@ -138,11 +138,10 @@ def query_shares(one: AttentionMap, scores: Tensor, query: int) -> Tensor:
 
 def _of_maps(scores: Tensor, maps: list[AttentionMap], *, keep: bool) -> list[Tensor]:
     nodes = [one.node for one in maps if one.node is not None]
-    found: tuple[Tensor | None, ...] = (None,) * len(nodes)
-    if scores.requires_grad:
-        found = torch.autograd.grad(scores.sum(), nodes, allow_unused=True, retain_graph=keep)
-    pairs = zip(nodes, found, strict=True)
-    return [torch.zeros_like(node) if gradient is None else gradient for node, gradient in pairs]
+    if len(nodes) < len(maps) or not scores.requires_grad:
+        return [torch.zeros_like(one.weights) for one in maps]
+    found = torch.autograd.grad(scores.sum(), nodes, allow_unused=True, retain_graph=keep)
+    return [torch.zeros_like(node) if one is None else one for node, one in zip(nodes, found, strict=True)]
 
 
 def _explained(problem: Problem, capture: Capture) -> list[int]:

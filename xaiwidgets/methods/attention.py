@@ -23,7 +23,7 @@ from xaiwidgets.engine.registry import Note, Partial, method
 from xaiwidgets.engine.target import unwrap
 
 from .lrp_mode import Composite, Relevance
-from .lrp_rules import STABILIZER, epsilon, stabilized, z_plus
+from .lrp_rules import stabilized, z_plus
 from .token_flow import Flow, gained, gathered, rolled
 from .tokens import like_input
 
@@ -166,12 +166,7 @@ def chefer(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
     signed=False,
     unit="relevance",
 )
-def transformer_attribution(
-    problem: Problem,
-    *,
-    rule: Annotated[Literal["z_plus", "epsilon"], Note("How relevance is handed down in linear layers.")] = "z_plus",
-    query: Query = -1,
-) -> Iterator[Partial]:
+def transformer_attribution(problem: Problem, *, query: Query = -1) -> Iterator[Partial]:
     """Relevance of the attention weights (LRP) times their gradient, where positive, collected along the layers.
 
     Values [batch, tokens], for images [batch, 1, height, width]. Each map counts as A = mean over heads of its positive
@@ -180,7 +175,7 @@ def transformer_attribution(
     norms follow `lrp`, whose patent claim is about this too. Shown is the row of R − I of the token that is scored.
     """
     require_differentiable(problem.inputs, "Transformer attribution")
-    linear = {"z_plus": z_plus(bias=False), "epsilon": epsilon()}[rule]
+    linear = z_plus(bias=False)
 
     def explain(reading: Reading, chunk: Chunk) -> Explained:
         below, scores_below, output = read_maps(
@@ -279,7 +274,7 @@ def _gathered(reading: Reading, weights: list[Tensor], scores: Tensor, query: in
 def _relevance(maps: list[AttentionMap], scores: Tensor, output: Tensor) -> list[Tensor]:
     """Relevance of attention weights, from a pass under `Relevance`: 1 where the score is the output itself."""
     (start,) = torch.autograd.grad(scores.sum(), output, retain_graph=True, allow_unused=True)
-    start = require_graph(start) / stabilized(output.detach(), STABILIZER)
+    start = require_graph(start) / stabilized(output.detach(), torch.finfo(output.dtype).eps)
     nodes = [one.node for one in maps if one.node is not None]
     found = torch.autograd.grad(output, nodes, start, retain_graph=True, allow_unused=True)
     return [

@@ -37,7 +37,7 @@ def _image(problem: Problem, tokens: Tensor) -> Tensor:
 
 def _sequence(tokens: Tensor, leaf: Tensor) -> Tensor:
     length = leaf.shape[1] if leaf.ndim in (2, 3) else -1
-    if not 0 <= tokens.shape[1] - length <= MOST_EXTRA:
+    if not 0 <= tokens.shape[1] - length <= min(MOST_EXTRA, length):
         raise _unplaced(tokens, leaf, "is not the input's")
     return tokens[:, tokens.shape[1] - length :]
 
