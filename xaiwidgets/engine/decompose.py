@@ -81,6 +81,17 @@ def lerp(start: Tensor, end: Tensor, weight: Any) -> Tensor:
     return between
 
 
+def logaddexp(first: Tensor, second: Tensor) -> Tensor:
+    return torch.logsumexp(torch.stack(torch.broadcast_tensors(first, second)), 0)
+
+
+def cosine_similarity(first: Tensor, second: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Each of the two norms is kept from zero by itself, as torch does it."""
+    norms = (torch.sqrt(one.square().sum(dim)).clamp(min=eps) for one in (first, second))
+    similarity: Tensor = (first * second).sum(dim) / next(norms) / next(norms)
+    return similarity
+
+
 def addcmul(values: Tensor, first: Tensor, second: Tensor, *, value: float = 1) -> Tensor:
     return values + first * second * value
 
@@ -129,6 +140,8 @@ DECOMPOSED: dict[str, Callable[..., Any]] = {
     "linalg_vector_norm": vector_norm,
     "glu": glu,
     "lerp": lerp,
+    "logaddexp": logaddexp,
+    "cosine_similarity": cosine_similarity,
     "addcmul": addcmul,
     "addcdiv": addcdiv,
     "lstm_cell": lstm_cell,

@@ -181,6 +181,7 @@ class Rewrite(Watch):
         if in_place:
             before = args[0].clone()
             self._follow(before, args[0])
+            self._mark(before)
             after = self._apply(name, _out_of_place(name), (before, *_instead(args[1:], args[0], before)), kwargs)
             result = args[0].copy_(after)
             self._follow(args[0], after)

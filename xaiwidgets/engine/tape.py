@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -183,6 +184,12 @@ def _equal(constants: list[Tensor], earlier: list[Tensor]) -> bool:
 def equal(one: Tensor, other: Tensor) -> bool:
     """The same tensor, to the last bit."""
     return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def same_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """What is drawn inside is drawn again afterwards."""
+    accelerators = [device] if device.type in ("cuda", "xpu") else []
+    return torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda")
 
 
 def mapped(value: Any, function: Callable[[Any], Any]) -> Any:

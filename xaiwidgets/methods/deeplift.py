@@ -14,7 +14,7 @@ from xaiwidgets.engine.baselines import BaselineLike, Dataset
 from xaiwidgets.engine.chunk import Chunk
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, method
-from xaiwidgets.engine.tape import Taped
+from xaiwidgets.engine.tape import Taped, same_random_numbers
 
 from .deeplift_rules import DeepLift
 from .moments import Moments
@@ -164,12 +164,10 @@ def _revealed(chunk: Chunk) -> tuple[Tensor, ...]:
 
 def _both_passes(chunk: Chunk, mode: Taped) -> tuple[Tensor, Tensor]:
     """Scores at the reference, written down, and at the points, compared."""
-    device = chunk.leaf.device
-    accelerators = [device] if device.type in ("cuda", "xpu") else []
-    with torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda"):
+    with same_random_numbers(chunk.leaf.device):
         reference_scores = chunk.scores(chunk.output(chunk.leaves[1], rewrite=mode), mode).detach()
     mode.turn()
-    scores = chunk.scores(chunk.output(rewrite=mode), mode)  # with the same random numbers, where a model draws any
+    scores = chunk.scores(chunk.output(rewrite=mode), mode)
     mode.finish()
     return scores, reference_scores
 

@@ -17,6 +17,7 @@ normalisation, attention, division) have no such parts and are errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -36,7 +37,7 @@ from xaiwidgets.engine.rewrite import (
     active,
     tensors_in,
 )
-from xaiwidgets.engine.tape import Call, Compared, Taped, mapped
+from xaiwidgets.engine.tape import Call, Compared, Taped, mapped, same_random_numbers
 
 from .deeplift_rules import FACTORS, flat
 from .differences import POOLS, STRAIGHT, extreme, pooled, slope
@@ -122,7 +123,8 @@ class RevealCancel(Taped):
                 for at, one in enumerate(call.args)
             )
             kwargs = mapped(call.kwargs, lambda tensor: part(tensor, side))
-            result = call.function(*args, **kwargs)
+            with same_random_numbers(next(tensors_in(call.args)).device) if "dropout" in call.name else nullcontext():
+                result = call.function(*args, **kwargs)
             return args[0] if call.name in WRITING else result
 
         zero = list(tensors_in(made(None)))
@@ -207,6 +209,8 @@ def _function(mode: RevealCancel, now: Call, then: Call) -> tuple[Any, Parts]:
 
     of_rise = (between(high, x0, top, before) + between(x.detach(), low, after, bottom)) / 2
     of_fall = (between(low, x0, bottom, before) + between(x.detach(), high, after, top)) / 2
+    if not bool(torch.isfinite(of_rise + of_fall).all()):
+        raise mode.uncovered(now.name, "It is not defined for rises or falls by themselves.")
     return now.run(), (parts[0] * of_rise, parts[1] * of_fall)
 
 

@@ -74,7 +74,7 @@ def _affine(x: Tensor, weight: Any, bias: Any) -> Tensor:
     return x if bias is None else x + bias
 
 
-def layer_norm(  # noqa: PLR0917  # the order of torch
+def layer_norm(  # noqa: PLR0917  # torch's own order
     mode: Rewrite,
     _function: Any,
     x: Tensor,
@@ -94,7 +94,7 @@ def rms_norm(mode: Rewrite, _function: Any, x: Tensor, shape: Any, weight: Any =
     return mode.under(lambda: _affine(_standardised(x, axes, epsilon, centre=False), weight, None))
 
 
-def group_norm(
+def group_norm(  # noqa: PLR0917  # torch's own order
     mode: Rewrite,
     _function: Any,
     x: Tensor,
@@ -114,7 +114,7 @@ def group_norm(
     return mode.under(apart)
 
 
-def instance_norm(
+def instance_norm(  # noqa: PLR0917  # torch's own order
     mode: Rewrite, _function: Any, x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, own: bool, momentum: float, eps: float, *_: Any
 ) -> Any:  # fmt: skip
     if own:
