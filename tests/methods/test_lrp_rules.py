@@ -75,7 +75,12 @@ def layer(weight=W, bias=B):
     return model.eval()
 
 
-PLACES = [(name, place) for name in CLOSED for place in ("first", "layers", "dense") if CLOSED[name][0].proportional or place != "dense"]
+PLACES = [
+    (name, place)
+    for name in CLOSED
+    for place in ("first", "layers", "dense")
+    if CLOSED[name][0].proportional or place != "dense"
+]
 
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
