@@ -13,6 +13,7 @@ from . import (  # isort: skip_file
     internal,
     lrp,
     deeplift,
+    full_grad,
     excitation,
     guided,
     cams,
@@ -30,6 +31,6 @@ from . import (  # isort: skip_file
 
 __all__ = [
     "attention", "blur_path", "cams", "cams_forward", "cams_propagated", "deeplift", "excitation", "extremal",
-    "gradients", "guided", "guided_path", "internal", "learned_masks", "lrp", "noise", "path_variants", "paths",
+    "full_grad", "gradients", "guided", "guided_path", "internal", "learned_masks", "lrp", "noise", "path_variants", "paths",
     "perturbation", "rise", "shapley", "surrogates", "xrai",
 ]  # fmt: skip

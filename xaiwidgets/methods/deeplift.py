@@ -157,7 +157,7 @@ def _revealed(chunk: Chunk) -> tuple[Tensor, ...]:
     rises, falls = ((point - reference).clamp(**side).requires_grad_() for side in ({"min": 0}, {"max": 0}))
     mode = RevealCancel([chunk.problem.inputs.assemble(part, chunk.rows) for part in (rises, falls)])
     scores, reference_scores = _both_passes(chunk, mode)
-    multipliers = chunk.differentiate(sum(mode.parts_of(scores), torch.zeros_like(scores)), rises, falls)
+    multipliers = chunk.differentiate(sum(mode.parts[scores], torch.zeros_like(scores)), rises, falls)
     values = multipliers[0] * rises.detach() + multipliers[1] * falls.detach()
     return values, scores.detach(), reference_scores
 

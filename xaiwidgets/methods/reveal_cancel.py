@@ -23,8 +23,8 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
+from xaiwidgets.engine.companions import Companions
 from xaiwidgets.engine.errors import ModelError
 from xaiwidgets.engine.rewrite import (
     ELEMENTWISE,
@@ -58,14 +58,14 @@ class RevealCancel(Taped):
     def __init__(self, inputs: list[Any]) -> None:
         super().__init__()
         self.inputs = inputs
-        self.parts: WeakIdKeyDictionary = WeakIdKeyDictionary()  # tensor -> (its version, parts)
+        self.parts: Companions[Parts] = Companions(self.title)
 
     def begin(self, module: nn.Module | None, arguments: Any) -> None:
         super().begin(module, arguments)
         if self.place is not None:
             for tensor, *parts in zip(*map(tensors_in, (arguments, *self.inputs)), strict=True):
                 if active(tensor):
-                    self.keep(tensor, cast("Parts", tuple(parts)))
+                    self.parts[tensor] = cast("Parts", tuple(parts))
 
     def uncovered(
         self, name: str, why: str = "Rises and falls cannot be followed through it separately."
@@ -75,24 +75,9 @@ class RevealCancel(Taped):
             found.code, found.title, found.detail, 'Use rule="rescale", which is defined for every operation.'
         )
 
-    def keep(self, tensor: Tensor, parts: Parts) -> None:
-        self.parts[tensor] = tensor._version, parts  # noqa: SLF001  # has no public name
-
-    def parts_of(self, tensor: Tensor) -> Parts:
-        """What a tensor has risen and what it has fallen by."""
-        version, parts = self.parts.get(tensor, (None, None))
-        if version != tensor._version:  # noqa: SLF001  # has no public name
-            raise ModelError(
-                "view_written",
-                f"{self.title} cannot follow a tensor that is written to through a view of itself",
-                f"Its shape is {list(tensor.shape)}.",
-                'Use rule="rescale", or let the model work out of place there.',
-            )
-        return cast("Parts", parts)
-
     def _follow(self, tensor: Tensor, other: Tensor) -> None:
         if self.place is not None:
-            self.keep(tensor, self.parts_of(other))
+            self.parts[tensor] = self.parts[other]
 
     def otherwise(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         if self.place is None or (self.passes is not None and name not in self.passes):
@@ -103,7 +88,7 @@ class RevealCancel(Taped):
         made = args[0] if name in WRITING else result
         for tensor, *parts in zip(*map(tensors_in, (made, *carried)), strict=True):
             if active(tensor):
-                self.keep(tensor, cast("Parts", tuple(parts)))
+                self.parts[tensor] = cast("Parts", tuple(parts))
         return result
 
     def _carried(self, call: Call) -> tuple[Any, Any]:
@@ -113,16 +98,16 @@ class RevealCancel(Taped):
             minus = (1,)
 
         def made(side: int | None) -> Any:
-            def part(tensor: Any, which: int | None) -> Any:
+            def part(tensor: Any, which: int | None = side) -> Any:
                 if not active(tensor):
                     return tensor.detach().clone() if isinstance(tensor, Tensor) and call.name in WRITING else tensor
-                return torch.zeros_like(tensor) if which is None else self.parts_of(tensor)[which].clone()
+                return torch.zeros_like(tensor) if which is None else self.parts[tensor][which].clone()
 
-            args = tuple(
-                mapped(one, lambda t, at=at: part(t, side if side is None or at not in minus else 1 - side))
-                for at, one in enumerate(call.args)
-            )
-            kwargs = mapped(call.kwargs, lambda tensor: part(tensor, side))
+            def other(tensor: Any) -> Any:
+                return part(tensor, None if side is None else 1 - side)
+
+            args = tuple(mapped(one, other if at in minus else part) for at, one in enumerate(call.args))
+            kwargs = mapped(call.kwargs, part)
             with same_random_numbers(next(tensors_in(call.args)).device) if "dropout" in call.name else nullcontext():
                 result = call.function(*args, **kwargs)
             return args[0] if call.name in WRITING else result
@@ -145,7 +130,7 @@ def _with_parts(rule: Callable[[RevealCancel, Call, Call], tuple[Any, Parts]]) -
     def compared(mode: Taped, now: Call, then: Call) -> Any:
         assert isinstance(mode, RevealCancel)  # noqa: S101  # for the type checker
         result, parts = rule(mode, now, then)
-        mode.keep(next(tensors_in(result)), parts)
+        mode.parts[next(tensors_in(result))] = parts
         return result
 
     return compared
@@ -161,7 +146,7 @@ def _linear(mode: RevealCancel, now: Call, _then: Call) -> tuple[Any, Parts]:
         raise mode.uncovered(call.name, NO_PARTS)
     other = second if at == first else first
     call = _unbiased(call)
-    step = sum(mode.parts_of(call.args[at]), torch.zeros_like(call.args[at]))
+    step = sum(mode.parts[call.args[at]], torch.zeros_like(call.args[at]))
     weight = call.args[other]
     up, down = (step.detach() > 0), (step.detach() < 0)
     still = ~(up | down) * 0.5
@@ -186,7 +171,7 @@ def _scale(mode: RevealCancel, now: Call, _then: Call) -> tuple[Any, Parts]:
     x = now.args[at].detach()
     zero, one = now.put({at: torch.zeros_like(x)}), now.put({at: torch.ones_like(x)})
     same, swapped = (one >= zero), (one < zero)
-    rises, falls = (now.put({at: part}) - zero for part in mode.parts_of(now.args[at]))
+    rises, falls = (now.put({at: part}) - zero for part in mode.parts[now.args[at]])
     return now.run(), (rises * same + falls * swapped, falls * same + rises * swapped)
 
 
@@ -195,7 +180,7 @@ def _function(mode: RevealCancel, now: Call, then: Call) -> tuple[Any, Parts]:
     """A function of one number, its argument moved by one part alone and after the other."""
     at = _lone(mode, now)
     x, x0 = now.args[at], then.args[at]
-    parts = mode.parts_of(x)
+    parts = mode.parts[x]
     rise, fall = (part.detach() for part in parts)
 
     def f(x: Tensor) -> Tensor:
@@ -218,7 +203,7 @@ def _function(mode: RevealCancel, now: Call, then: Call) -> tuple[Any, Parts]:
 def _selected(mode: RevealCancel, now: Call, then: Call) -> tuple[Any, Parts]:
     """The largest of several."""
     _, pick = (pooled if now.name in POOLS else extreme)(now, then)
-    rises, falls = mode.parts_of(now.args[0])
+    rises, falls = mode.parts[now.args[0]]
     return now.run(), (pick(rises), pick(falls))
 
 
