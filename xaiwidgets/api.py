@@ -25,6 +25,7 @@ from xaiwidgets.engine.errors import (
 from xaiwidgets.engine.inputs import Key, Values, require_differentiable
 from xaiwidgets.engine.layers import LayerLike
 from xaiwidgets.engine.method_table import MethodTable
+from xaiwidgets.engine.precision import Precision
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import METHODS, Method, Parameter, Partial, find_method
 from xaiwidgets.engine.target import Contrast, Each, Neuron, Score, Target
@@ -67,6 +68,8 @@ class Session:
     wrt         which input to explain: a key or a position, or a list of them to be explained together
     batch_size  rows at a time; "auto" measures what fits
     training    None refuses models in training mode, False explains as in evaluation mode, True as it is
+    precision   "full", or "bfloat16" for passes under autocast: faster where the hardware has it, and every result says what it
+                costs in `rounding`
     interrupt   called between chunks; it may raise Cancelled
 
     Between partial results and after errors the model is exactly as it was.
@@ -83,6 +86,7 @@ class Session:
         wrt: Key | list[Key] | None = None,
         batch_size: int | Literal["auto"] = "auto",
         training: bool | None = None,
+        precision: Precision = "full",
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         self.target = target
@@ -95,6 +99,7 @@ class Session:
             wrt=wrt,
             batch_size=batch_size,
             training=training,
+            precision=precision,
             interrupt=interrupt,
         )
 
@@ -153,12 +158,13 @@ class Session:
     def _run(self, method: Method, parameters: dict[str, Any], layer: LayerLike) -> Generator[Attribution]:
         run = self.problem.begin()
         partials: Iterator[Partial] | None = None
-        seconds = 0.0
+        seconds, rounding = 0.0, None
         try:
             while True:
                 started = time.perf_counter()
                 with torch.inference_mode(mode=False), torch.no_grad():  # whatever mode the consumer is in
                     if partials is None:
+                        rounding = run.rounding()
                         asked = run.expanded() if "gradient" in method.needs else run
                         partials = method.run(asked if layer is None else asked.at(layer), **parameters)
                     partial = next(partials, None)
@@ -177,6 +183,7 @@ class Session:
                     progress=(partial.done, partial.total),
                     score=self._by_target(partial.score),
                     baseline_score=self._by_target(partial.baseline_score),
+                    rounding=rounding,
                 )
         finally:
             if partials is not None:
@@ -211,6 +218,7 @@ def attribute(
     wrt: Key | list[Key] | None = None,
     batch_size: int | Literal["auto"] = "auto",
     training: bool | None = None,
+    precision: Precision = "full",
     interrupt: Callable[[], None] | None = None,
     **parameters: Any,
 ) -> Attribution:
@@ -225,6 +233,7 @@ def attribute(
         wrt=wrt,
         batch_size=batch_size,
         training=training,
+        precision=precision,
         interrupt=interrupt,
         **parameters,
     )
@@ -242,6 +251,7 @@ def stream(
     wrt: Key | list[Key] | None = None,
     batch_size: int | Literal["auto"] = "auto",
     training: bool | None = None,
+    precision: Precision = "full",
     interrupt: Callable[[], None] | None = None,
     **parameters: Any,
 ) -> Generator[Attribution]:
@@ -258,6 +268,7 @@ def stream(
         wrt=wrt,
         batch_size=batch_size,
         training=training,
+        precision=precision,
         interrupt=interrupt,
     )
     return session.stream(method, **parameters)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from xaiwidgets.api import attribute
+from xaiwidgets.engine.errors import ParameterError
 from xaiwidgets.engine.precision import gradient_error, lowered
 from xaiwidgets.engine.problem import Problem
 
@@ -17,11 +20,7 @@ def network() -> nn.Module:
 
 
 def problem(model: nn.Module, precision, points: Tensor) -> Problem:
-    def forward(x: Tensor) -> Tensor:
-        with lowered(precision, DEVICE):
-            return model(x)
-
-    return Problem(model, points, target=1, forward=forward)
+    return Problem(model, points, target=1, precision=precision)
 
 
 def test_only_products_are_lowered():
@@ -39,7 +38,8 @@ def test_the_error_is_that_of_the_first_row():
     full, low = (problem(model, precision, points) for precision in ("full", "bfloat16"))
     leaf = points[:1].clone().requires_grad_()
     (exact,) = torch.autograd.grad(model(leaf)[:, 1].sum(), leaf)
-    (found,) = torch.autograd.grad(low.call(leaf)[:, 1].float().sum(), leaf)
+    with lowered("bfloat16", DEVICE):
+        (found,) = torch.autograd.grad(model(leaf)[:, 1].float().sum(), leaf)
     expected = float((found - exact).abs().sum() / exact.abs().sum())
     assert 1e-4 < expected < 0.05
     assert abs(gradient_error(full, low) - expected) < 1e-6
@@ -53,3 +53,20 @@ def test_nothing_to_be_relative_to():
     nowhere = problem(flat, "full", points)
     assert gradient_error(nowhere, problem(flat, "bfloat16", points)) == 0
     assert gradient_error(nowhere, problem(steep, "full", points)) == float("inf")
+
+
+def test_results_say_what_lower_precision_costs(cifar):
+    x, y = cifar.images[:2], cifar.labels[:2]
+    exact = attribute(cifar.model, x, target=y, method="saliency")
+    rough = attribute(cifar.model, x, target=y, method="saliency", precision="bfloat16")
+    assert exact.rounding is None
+    assert rough.values.dtype == torch.float32
+    distance = (rough.values - exact.values)[:1].abs().sum() / exact.values[:1].abs().sum()
+    assert 0 < rough.rounding < 0.2
+    assert rough.rounding == pytest.approx(float(distance), rel=0.3)
+
+
+def test_precision_has_two_values(cifar):
+    with pytest.raises(ParameterError) as caught:
+        attribute(cifar.model, cifar.images[:1], target=0, precision="float16")
+    assert caught.value.code == "unknown_precision"

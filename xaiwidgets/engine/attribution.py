@@ -34,6 +34,7 @@ class Attribution:
     progress         (done, total) in the method's own unit of work
     score            [batch] the explained score of the inputs, None where the method does not need it
     baseline_score   [batch] the score of the baseline, averaged over several, None where there is none
+    rounding         what lowered precision costs: relative L1 distance of the first row's gradient from the exact one
     """
 
     values: Values
@@ -47,6 +48,7 @@ class Attribution:
     progress: tuple[int, int]
     score: Tensor | None = None
     baseline_score: Tensor | None = None
+    rounding: float | None = None
 
     def to_numpy(self) -> Any:
         """The values as NumPy arrays in the same container."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from .batching import is_out_of_memory
 from .diagnosis import diagnose, require_finite, require_graph
 from .errors import Cancelled, ExplainError
+from .precision import lowered
 from .state import eager
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Chunk:
 
         plain = rewrite is None and not hooked and not problem.hooked
         self.evaluations["gradient" if self.gradient and leaf.requires_grad else "forward"] += len(self.rows)
-        with eager(self.watched or not plain):
+        with eager(self.watched or not plain), lowered(problem.precision, problem.device):
             try:
                 return problem.fusion.call(forward) if plain else forward()
             except (ExplainError, Cancelled):

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from .baselines import resolve
 from .batching import Batcher, counted_bytes
 from .chunk import Chunk, Work
-from .errors import ModelError
+from .errors import ModelError, ParameterError
 from .fusion import Fusion
 from .inputs import Inputs, Key, read_inputs
 from .layers import LayerLike, call_order, find_layer, open_module, tapped
 from .memory import Memory, model_stamp
+from .precision import Precision, gradient_error
 from .rewrite import Rewrite
 from .state import borrowed, check_mode, lock_of, module_of
 from .target import Neuron, Score, Target, scorers_of, unwrap
@@ -42,6 +43,7 @@ class Problem:
         wrt: Key | list[Key] | None = None,
         batch_size: int | Literal["auto"] = "auto",
         training: bool | None = None,
+        precision: Precision = "full",
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         if not callable(model):
@@ -55,6 +57,11 @@ class Problem:
             target = target.pick
         self.scorers = scorers_of(target, score, self.inputs.rows)
         self.asked: Tensor | None = None  # [rows] which of several targets a row is about, once rows are expanded
+        if precision not in ("full", "bfloat16"):
+            raise ParameterError(
+                "unknown_precision", f"precision={precision!r} is not known", hint='"full" or "bfloat16".'
+            )
+        self.precision: Precision = precision
         self.training = training
         self.interrupt = interrupt
         self.batcher = Batcher(batch_size)
@@ -86,6 +93,19 @@ class Problem:
         with torch.inference_mode(mode=False):
             other.points = other.inputs.points
         return other
+
+    def rounding(self) -> float | None:
+        """What the lowered precision costs: relative L1 distance of the first row's gradient; None at full precision, and
+        where there is no gradient to compare.
+        """
+        if self.precision == "full" or not self.inputs.differentiable:
+            return None
+        known = self.memory("rounding")
+        if not known:
+            full = copy.copy(self)
+            full.precision = "full"
+            known["error"] = gradient_error(full, self)
+        return float(known["error"])
 
     def with_points(self, points: Tensor) -> Problem:
         """The same question about other points [rows, ...]."""
