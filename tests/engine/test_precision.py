@@ -62,7 +62,7 @@ def test_results_say_what_lower_precision_costs(cifar):
     assert exact.rounding is None
     assert rough.values.dtype == torch.float32
     distance = (rough.values - exact.values)[:1].abs().sum() / exact.values[:1].abs().sum()
-    assert 0 < rough.rounding < 0.2
+    assert 0 < rough.rounding < 0.5
     assert rough.rounding == pytest.approx(float(distance), rel=0.3)
 
 
