@@ -168,7 +168,10 @@ def _hand_written():
 
     def causal(x):
         q, k, v = project(x)
-        weights = (q @ k.mT / 2).masked_fill(torch.ones(x.shape[1], x.shape[1]).triu(1).bool(), -1e9).softmax(-1)
+        with torch._C.DisableTorchFunction():  # only what is expected
+            weights = (
+                (q @ k.mT / 2).masked_fill(torch.ones(x.shape[1], x.shape[1]).triu(1).bool(), -1e9).softmax(-1).detach()
+            )
         return functional.scaled_dot_product_attention(q, k, v, is_causal=True), weights
 
     def additive(x):
@@ -280,6 +283,25 @@ def test_learned_queries_are_a_sequence_without_an_input():
     assert [one.shape for one in mode.maps] == [(6, 6), (3, 3), (3, 6)]
 
 
+def test_a_joined_sequence_has_the_inputs_as_parts():
+    token, layer = torch.randn(1, 1, 8), nn.MultiheadAttention(8, 2, batch_first=True).eval().requires_grad_(False)
+
+    def model(words, regions):
+        words = words + layer(words, words, words)[0]
+        x = torch.cat([token.expand(len(words), -1, -1), words, regions], dim=1)
+        return layer(x, x, x)[0]
+
+    mode, _ = captured(model, {"words": torch.randn(2, 4, 8), "regions": torch.randn(2, 3, 8)})
+    own, joint = mode.maps
+    assert own.within
+    assert joint.within
+    assert own.keys.stream != joint.keys.stream
+    assert mode.stream_of("words") == own.keys.stream
+    assert mode.streams.place(joint.keys.stream, mode.stream_of("words"), 8) == slice(1, 5)
+    assert mode.streams.place(joint.keys.stream, mode.stream_of("regions"), 8) == slice(5, 8)
+    assert mode.streams.place(joint.keys.stream, mode.stream_of("regions"), 9) is None  # not as it was joined
+
+
 # --- what is no attention, and what cannot be read -------------------------------------------------------------------
 
 
@@ -306,6 +328,32 @@ def test_windows_are_refused():
     with pytest.raises(ModelError, match="windows") as error:
         captured(model, x)
     assert error.value.code == "attention_shape"
+
+
+def test_attention_that_is_lost_on_its_way_is_refused():
+    """Weights of which only a part is multiplied into values where they can be seen, as in sliding windows."""
+
+    def model(x):
+        heads = x.unflatten(2, (2, 4)).transpose(1, 2)
+        weights = (heads @ heads.mT).softmax(-1)
+        windows = (weights[..., :4].unsqueeze(-1) * heads[:, :, None, :4]).sum(-2)
+        return weights[..., 4:] @ heads[:, :, 4:] + windows
+
+    with pytest.raises(ModelError, match="never multiplied") as error:
+        captured(model, torch.randn(2, 5, 8))
+    assert error.value.code == "attention_lost"
+
+
+def test_a_sink_that_is_cut_off_is_not_lost():
+    def model(x):
+        heads = x.unflatten(2, (2, 4)).transpose(1, 2)
+        scores = torch.cat([heads @ heads.mT, torch.ones(len(x), 2, 5, 1)], -1)
+        return scores.softmax(-1)[..., :-1] @ heads
+
+    mode, _ = captured(model, torch.randn(2, 5, 8))
+    assert mode.maps[0].shape == (5, 5)
+    assert mode.maps[0].within
+    assert bool((mode.maps[0].weights.sum(-1) < 1).all())
 
 
 def test_fused_attention_without_a_decomposition_is_an_error():

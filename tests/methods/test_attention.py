@@ -317,6 +317,56 @@ def test_streams_that_attend_to_each_other_at_once():
         assert torch.allclose(found, torch.as_tensor(wr[0]), rtol=0, atol=1e-12)
 
 
+class Joint(nn.Module):
+    """Words read each other, then words and regions are one sequence behind a class token."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.own, self.joint = (nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True) for _ in range(2))
+        self.again, self.head = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), nn.Linear(8, 4)
+
+    def forward(self, words, regions):
+        return self.rest(torch.cat([self.token.expand(len(words), -1, -1), self.own(words), regions], dim=1))
+
+    def rest(self, x):
+        return self.head(self.again(self.joint(x))[:, 0])
+
+
+def test_a_joined_sequence_is_followed_into_its_parts():
+    torch.manual_seed(6)
+    model = Joint().double().eval()
+    words, regions = torch.randn(2, 4, 8).double(), torch.randn(2, 3, 8).double()
+
+    class Rest(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return self.model.rest(x)
+
+    with torch.no_grad():
+        x = torch.cat([model.token.expand(2, -1, -1), model.own(words), regions], dim=1)
+        torch.backends.mha.set_fastpath_enabled(False)
+        own = model.own.self_attn(words, words, words, average_attn_weights=False)[1].numpy()
+        torch.backends.mha.set_fastpath_enabled(True)
+    inputs = {"words": words, "regions": regions}
+    for method in ("raw_attention", "attention_rollout", "attention_x_gradient", "chefer"):
+        settings = {"layers": "last"} if method == "attention_x_gradient" else {}
+        whole = run(Rest().eval(), x, method, **settings).values
+        assert torch.allclose(run(model, inputs, method, wrt="regions", **settings).values, whole[:, 5:], atol=1e-12)
+        if method not in ("attention_rollout", "chefer"):
+            found = run(model, inputs, method, wrt="words", **settings).values
+            assert torch.allclose(found, whole[:, 1:5], rtol=0, atol=1e-12)
+    # What the words have read before comes in as the words themselves do.
+    rollout = run(Rest().eval(), x, "attention_rollout").values
+    found = run(model, inputs, "attention_rollout", wrt="words").values
+    before = torch.as_tensor(rolled([own]))
+    assert torch.allclose(found, (rollout[:, None, 1:5] @ before)[:, 0], rtol=0, atol=1e-12)
+    assert run(model, inputs, "chefer", wrt="words").values.shape == (2, 4)
+
+
 # --- with relevance --------------------------------------------------------------------------------------------------
 
 

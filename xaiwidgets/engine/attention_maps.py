@@ -11,6 +11,8 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import count
+from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -68,17 +70,37 @@ class Capture(Rewrite):
         self.rows, self.first_node, self.keep = rows, first_node, keep
         self.maps: list[AttentionMap] = []
         self.streams = Streams()
+        self.numbers = count()
+        # the shapes of those that look like attention, and how much of each has not been multiplied into anything yet
+        self.softmaxes: dict[int, tuple[torch.Size, int]] = {}
 
     def begin(self, module: nn.Module | None, arguments: Any) -> None:
         super().begin(module, arguments)
         self.streams.start(*arguments)
 
+    def end(self, output: Any) -> Any:
+        """After the pass: no attention may have been lost on its way from the softmax to the values."""
+        lost = [shape for shape, left in self.softmaxes.values() if 2 * left > prod(shape)]
+        if lost:
+            raise ModelError(
+                "attention_lost",
+                "Attention is computed whose weights cannot be followed to the values",
+                f"Most of a softmax of shape {list(lost[0])} over keys is never multiplied into anything.",
+                "Sliding windows (Longformer) and other attention over parts of a sequence are not understood: use a "
+                "gradient, path or perturbation method.",
+            )
+        return super().end(output)
+
     def stream_of(self, key: Key) -> int | None:
         """The sequence that comes from an argument of the model, if attention reads it; the first one to be read."""
-        return next(
-            (one.keys.stream for one in self.maps if self.streams.roots[one.keys.stream] == key),
-            None,
-        )
+        for one in self.maps:
+            stream, keys = one.keys.stream, one.shape[1]
+            joined = self.streams.joined.get(stream)
+            parts = [part.tokens.stream for part in joined.parts] if joined is not None else []
+            for source in (stream, *parts):
+                if self.streams.roots[source] == key and self.streams.place(stream, source, keys) is not None:
+                    return source
+        return None
 
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -125,20 +147,23 @@ class Capture(Rewrite):
         """Attention weights stay attention weights where all that an operation does is to shape, mask or mix them."""
         for tensor in given:
             note = self.streams.read(tensor)
-            if note is not None and note.weights:
+            if note is not None and note.softmax is not None:
                 heads, same = tensor.ndim == 4, result.numel() == tensor.numel()
                 others = [one for one in given if one is not tensor and one.is_floating_point()]
                 gate = not heads and any(one.numel() == tensor.numel() for one in others)  # weights for features
                 if (name in MIXING and heads and same) or (
                     name in CARRYING and result.numel() <= tensor.numel() and not gate
                 ):
-                    return merged._replace(queries=note.queries, weights=True)
+                    return merged._replace(queries=note.queries, softmax=note.softmax)
         return merged
 
     def record(self, weights: Tensor, note: Note, values: Tensor) -> Tensor:
         """Keep attention weights [..., queries, keys] that are about to be multiplied into values; returns what to
         multiply in their place.
         """
+        if note.softmax in self.softmaxes:
+            shape, left = self.softmaxes[note.softmax]
+            self.softmaxes[note.softmax] = shape, left - weights.numel()
         keys = self.streams.tokens(values)
         looked_up = keys.stream == CONSTANT != note.tokens.stream  # in what the model has learned
         if looked_up or (weights.ndim == 2 and self.rows > 1):  # probabilities, one row a sample
@@ -146,6 +171,8 @@ class Capture(Rewrite):
         queries, square = note.queries, weights.shape[-2] == weights.shape[-1]
         if queries is None:  # weights that do not come from a product of queries and keys
             queries = keys if square else Tokens(CONSTANT)
+        if queries.stream == keys.stream == CONSTANT and not square:
+            queries = self.streams.fresh(None)  # learned queries of another kind
         folded, index = _folded(weights, self.rows), len(self.maps)
         node = None
         if self.first_node is not None and index >= self.first_node and torch.is_grad_enabled():
@@ -183,7 +210,17 @@ def _softmax(mode: Capture, function: Any, scores: Tensor, *args: Any, **kwargs:
     axis = args[0] if args else kwargs.get("dim", -1)
     rows, columns = note.sides or (None, None)
     queries = columns if axis in (-2, scores.ndim - 2) else rows
-    mode.streams.write(result, note._replace(queries=queries, weights=True))
+    number = next(mode.numbers)
+    mode.streams.write(result, note._replace(queries=queries, softmax=number))
+    if rows is not None and result.ndim >= 4:
+        mode.softmaxes[number] = result.shape, result.numel()
+    return result
+
+
+def _cat(mode: Capture, function: Any, tensors: Any, dim: int = 0, **kwargs: Any) -> Tensor:
+    result: Tensor = function(tensors, dim, **kwargs)
+    if result.ndim == 3 and dim in (1, -2) and result.is_floating_point():
+        mode.streams.join(tensors, result, 1)
     return result
 
 
@@ -207,7 +244,7 @@ def _product(mode: Capture, function: Any, *args: Any, at: tuple[int, int], **kw
     before = len(mode.maps)
     for place, weights, values in ((at[0], left, right), (at[1], right, left)):
         note = mode.streams.read(weights)
-        if note is not None and note.weights and len(mode.maps) == before:
+        if note is not None and note.softmax is not None and len(mode.maps) == before:
             first = place == at[0]
             used = mode.record(weights if first else weights.mT, note, values)
             arguments[place] = used if first else used.mT
@@ -228,7 +265,7 @@ def _einsum(mode: Capture, function: Any, equation: Any, *given: Any, **kwargs: 
         note, mine, theirs = mode.streams.read(weights), terms[place], terms[1 - place]
         keys = [label for label in mine if label in theirs and label not in output]
         queries = [label for label in mine if label in output and label not in theirs]
-        if note is not None and note.weights and len(keys) == 1 and queries and len(mode.maps) == before:
+        if note is not None and note.softmax is not None and len(keys) == 1 and queries and len(mode.maps) == before:
             ends = [queries[-1], *keys]  # queries of several axes: groups of heads come first
             labels = [label for label in mine if label not in ends] + ends
             order = [mine.index(label) for label in labels]
@@ -243,7 +280,7 @@ def _einsum(mode: Capture, function: Any, equation: Any, *given: Any, **kwargs: 
 def _note_product(mode: Capture, result: Tensor, before: int, sides: tuple[Tensor, Tensor]) -> None:
     if len(mode.maps) > before:
         mode.written(result)
-    elif all(mode.streams.read(side) is None or not mode.streams.read(side).weights for side in sides):  # type: ignore[union-attr]
+    elif all((mode.streams.read(side) or Note()).softmax is None for side in sides):
         rows, columns = (mode.streams.tokens(side) for side in sides)
         if (rows.stream, columns.stream) != (CONSTANT, CONSTANT):
             merged = mode.streams.merged(sides) or Note()
@@ -268,6 +305,7 @@ _RULES: Mapping[str, Rule] = {
     "softmax": _softmax,
     "scaled_dot_product_attention": _attention,
     "embedding": _embedding,
+    **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
     "einsum": _einsum,
     **{name: partial(_product, at=at) for name, at in PRODUCTS.items()},
 }

@@ -14,18 +14,28 @@ from .diagnosis import require_finite
 from .errors import ModelError, ParameterError
 from .problem import Problem
 from .rewrite import Watch
+from .token_streams import Streams
 
 
 class Reading(NamedTuple):
     """The maps of a pass up to the last one that the score depends on."""
 
     maps: list[AttentionMap]
-    streams: list[int]  # the sequence of each explained input
+    explained: list[int]  # the sequence of each explained input
+    streams: Streams
 
     @property
     def last(self) -> AttentionMap:
         """The map whose queries the score is read from."""
         return self.maps[-1]
+
+    def over(self, explained: int) -> list[tuple[int, slice]]:
+        """Numbers of the maps whose keys are tokens of an explained input, and which of the keys."""
+        places = (
+            (number, self.streams.place(one.keys.stream, explained, one.shape[1]))
+            for number, one in enumerate(self.maps)
+        )
+        return [(number, place) for number, place in places if place is not None]
 
 
 class Over(Watch):
@@ -83,7 +93,7 @@ def read_maps(
                 "The graph between them is cut, for example by argmax, rounding, .detach(), .item() or no_grad.",
                 "Use raw_attention or attention_rollout, which need no gradients.",
             )
-    return Reading(capture.maps[: last + 1], _explained(problem, capture)), scores, output
+    return Reading(capture.maps[: last + 1], _explained(problem, capture), capture.streams), scores, output
 
 
 def last_map(problem: Problem) -> int:
@@ -94,7 +104,7 @@ def last_map(problem: Problem) -> int:
         def work(chunk: Chunk) -> tuple[Tensor, ...]:
             capture = Capture(len(chunk.rows))
             scores = chunk.scores(chunk.output(rewrite=capture))
-            reached = _reached(capture.maps, set(_explained(problem, capture)))
+            reached = _reached(capture, set(_explained(problem, capture)))
             gradients = _of_maps(scores, [capture.maps[index] for index in reached], keep=False)
             alive = [index for index, one in zip(reached, gradients, strict=True) if bool(one.any())]
             known["last"] = (alive or reached)[-1]
@@ -152,11 +162,11 @@ def _explained(problem: Problem, capture: Capture) -> list[int]:
     return [capture.maps[0].keys.stream if stream is None else stream for stream in found]
 
 
-def _reached(maps: list[AttentionMap], streams: set[int]) -> list[int]:
+def _reached(capture: Capture, streams: set[int]) -> list[int]:
     """Numbers of the maps that hand on, directly or not, what came from some sequences."""
     numbers: list[int] = []
-    for number, one in enumerate(maps):
-        if one.keys.stream in streams:
+    for number, one in enumerate(capture.maps):
+        if any(capture.streams.place(one.keys.stream, source, one.shape[1]) is not None for source in streams):
             streams.add(one.queries.stream)
             numbers.append(number)
     return numbers

@@ -24,7 +24,7 @@ from xaiwidgets.engine.target import unwrap
 
 from .lrp_mode import Composite, Relevance
 from .lrp_rules import stabilized, z_plus
-from .token_flow import Flow, gained, gathered, rolled
+from .token_flow import Flow, changed, gathered, rolled
 from .tokens import like_input
 
 Heads = Annotated[Literal["mean", "max", "min"], Note("How the heads of a layer become one.")]
@@ -66,8 +66,9 @@ def raw_attention(
     """
 
     def explain(reading: Reading, _chunk: Chunk) -> Explained:
-        maps = [_layer(_direct(reading, stream), layer) for stream in reading.streams]
-        return _rows(reading, [fuse(one.weights, heads, head).to(problem.dtype) for one in maps], query)
+        read = [_layer(_direct(reading, explained), layer) for explained in reading.explained]
+        fused = [fuse(one.weights, heads, head).to(problem.dtype)[..., place] for one, place in read]
+        return _rows(reading, fused, query)
 
     yield _answer(problem, explain, gradient=False)
 
@@ -92,9 +93,9 @@ def attention_rollout(problem: Problem, *, heads: Heads = "mean", query: Query =
         return FUSED[heads](weights).to(problem.dtype)
 
     def explain(reading: Reading, _chunk: Chunk) -> Explained:
-        flow = Flow(reading.maps, [one.weights for one in reading.maps], rolled)
+        flow = Flow(reading.maps, [one.weights for one in reading.maps], rolled, reading.streams)
         asked = reading.last.queries.stream
-        return _rows(reading, [flow.between(asked, stream) for stream in reading.streams], query)
+        return _rows(reading, [flow.between(asked, explained) for explained in reading.explained], query)
 
     yield _answer(problem, explain, gradient=False, keep=keep)
 
@@ -119,14 +120,18 @@ def attention_x_gradient(
     """
 
     def explain(reading: Reading, _chunk: Chunk) -> Explained:
-        read = [[one for one in reading.maps if one.keys.stream == stream] for stream in reading.streams]
-        read = [maps[-1:] if layers == "last" else maps for maps in read]
-        return lambda scores: [_mean(products(scores, maps)) for maps in read]
+        read = [
+            reading.over(explained)[slice(-1, None) if layers == "last" else slice(None)]
+            for explained in reading.explained
+        ]
 
-    def products(scores: Tensor, maps: list[AttentionMap]) -> list[Tensor]:
-        gradients = [one.relu() if relu else one for one in map_gradients(scores, maps)]
-        pairs = zip(maps, gradients, strict=True)
-        return [(one.weights.to(gradient.dtype) * gradient).sum((1, 2)) for one, gradient in pairs]
+        def weigh(scores: Tensor) -> list[Tensor]:
+            gradients = [one.relu() if relu else one for one in map_gradients(scores, reading.maps)]
+            pairs = zip(reading.maps, gradients, strict=True)
+            products = [(one.weights.to(gradient.dtype) * gradient).sum((1, 2)) for one, gradient in pairs]
+            return [_mean([products[number][:, place] for number, place in places]) for places in read]
+
+        return weigh
 
     yield _answer(problem, explain)
 
@@ -231,10 +236,11 @@ def fuse(weights: Tensor, heads: str, head: int) -> Tensor:
     return weights[:, head] if head >= 0 else FUSED[heads](weights)
 
 
-def _direct(reading: Reading, stream: int) -> list[AttentionMap]:
-    """The maps in which the scored sequence attends to an explained one."""
+def _direct(reading: Reading, explained: int) -> list[tuple[AttentionMap, slice]]:
+    """The maps in which the scored sequence attends to an explained one, and which of their keys that is."""
     asked = reading.last.queries.stream
-    found = [one for one in reading.maps if one.queries.stream == asked and one.keys.stream == stream]
+    found = [(reading.maps[number], place) for number, place in reading.over(explained)]
+    found = [(one, place) for one, place in found if one.queries.stream == asked]
     if not found:
         raise ModelError(
             "no_attention",
@@ -244,7 +250,7 @@ def _direct(reading: Reading, stream: int) -> list[AttentionMap]:
     return found
 
 
-def _layer(maps: list[AttentionMap], layer: int) -> AttentionMap:
+def _layer(maps: list[tuple[AttentionMap, slice]], layer: int) -> tuple[AttentionMap, slice]:
     if not -len(maps) <= layer < len(maps):
         raise ParameterError(
             "attention_layer",
@@ -259,6 +265,9 @@ def _rows(reading: Reading, matrices: list[Tensor], query: int) -> Explained:
 
     def read(scores: Tensor) -> list[Tensor]:
         shares = query_shares(reading.last, scores, query).unsqueeze(1)
+        for matrix in matrices:
+            if matrix.shape[-2] != shares.shape[2]:
+                raise changed(matrix.shape[-2], shares.shape[2])
         return [(shares @ matrix).squeeze(1) for matrix in matrices]
 
     return read
@@ -266,9 +275,8 @@ def _rows(reading: Reading, matrices: list[Tensor], query: int) -> Explained:
 
 def _gathered(reading: Reading, weights: list[Tensor], scores: Tensor, query: int) -> list[Tensor]:
     """What the scored queries have gathered of each explained input, if maps count as `weights` [n, queries, keys]."""
-    flow, asked = Flow(reading.maps, weights, gathered), reading.last.queries.stream
-    found = [(stream, flow.between(asked, stream)) for stream in reading.streams]
-    return _rows(reading, [gained(one) if stream == asked else one for stream, one in found], query)(scores)
+    flow, asked = Flow(reading.maps, weights, gathered, reading.streams), reading.last.queries.stream
+    return _rows(reading, [flow.gained(asked, explained) for explained in reading.explained], query)(scores)
 
 
 def _relevance(maps: list[AttentionMap], scores: Tensor, output: Tensor) -> list[Tensor]:
@@ -283,4 +291,7 @@ def _relevance(maps: list[AttentionMap], scores: Tensor, output: Tensor) -> list
 
 
 def _mean(values: list[Tensor]) -> Tensor:
+    for one in values:
+        if one.shape != values[0].shape:
+            raise changed(values[0].shape[1], one.shape[1])
     return torch.stack(values).mean(0)

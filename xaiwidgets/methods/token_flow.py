@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xaiwidgets.engine.attention_maps import AttentionMap
 from xaiwidgets.engine.errors import ModelError
-from xaiwidgets.engine.token_streams import Tokens
+from xaiwidgets.engine.token_streams import Streams, Tokens
 
 State = dict[int, Tensor]
 Step = Callable[[AttentionMap, Tensor, State, State, State], State]
@@ -24,7 +25,8 @@ Step = Callable[[AttentionMap, Tensor, State, State, State], State]
 class Flow:
     """All R after some maps."""
 
-    def __init__(self, maps: list[AttentionMap], weights: Iterable[Tensor], step: Step) -> None:
+    def __init__(self, maps: list[AttentionMap], weights: Iterable[Tensor], step: Step, streams: Streams) -> None:
+        self._streams = streams
         self._versions: dict[int, list[tuple[int, State]]] = {}
         for number, (one, A) in enumerate(zip(maps, weights, strict=True)):
             queries, keys = self._at(one.queries, one.shape[0], A), self._at(one.keys, one.shape[1], A)
@@ -35,19 +37,46 @@ class Flow:
         """R[stream][source] in the end."""
         return self._versions[stream][-1][1][source]
 
+    def gained(self, stream: int, source: int) -> Tensor:
+        """The same without the 1 that each token started as, if the source is the sequence itself or a part of it."""
+        R = self.between(stream, source)
+        place = self._streams.place(stream, source, R.shape[-2])
+        if place is None:
+            return R
+        start = torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
+        return R - functional.pad(start, (0, 0, place.start, R.shape[-2] - place.stop))
+
     def _at(self, tokens: Tokens, count: int, like: Tensor) -> State:
-        start: State = {tokens.stream: torch.eye(count, dtype=like.dtype, device=like.device)}
-        versions = self._versions.setdefault(tokens.stream, [(0, start)])
+        versions = self._versions.get(tokens.stream)
+        if versions is None:
+            versions = self._versions[tokens.stream] = [(0, self._start(tokens.stream, count, like))]
         state = [state for age, state in versions if age <= tokens.age][-1]
         known = state[tokens.stream].shape[-2]
         if known != count:
-            raise ModelError(
-                "attention_tokens",
-                f"The number of tokens changes between attention maps, from {known} to {count}",
-                "Relevance is followed from token to token, and tokens that are pooled, merged or dropped cannot be.",
-                "Use raw_attention or attention_x_gradient, which read single maps.",
-            )
+            raise changed(known, count)
         return state
+
+    def _start(self, stream: int, count: int, like: Tensor) -> State:
+        """Every token is itself; in a joined sequence it is also what it was before."""
+        state: State = {stream: torch.eye(count, dtype=like.dtype, device=like.device)}
+        joined = self._streams.joined.get(stream)
+        if joined is None:
+            return state
+        if joined.length != count:
+            raise changed(joined.length, count)
+        for tokens, start, stop in joined.parts:
+            before = self._at(tokens, stop - start, like)
+            state = _plus(state, {x: functional.pad(R, (0, 0, start, count - stop)) for x, R in before.items()})
+        return state
+
+
+def changed(known: int, count: int) -> ModelError:
+    return ModelError(
+        "attention_tokens",
+        f"The number of tokens changes between attention maps, from {known} to {count}",
+        "Relevance is followed from token to token, and tokens that are pooled, merged or dropped cannot be.",
+        "Use raw_attention or attention_x_gradient with layers='last', which read single maps.",
+    )
 
 
 def rolled(_map: AttentionMap, A: Tensor, now: State, _queries: State, keys: State) -> State:
@@ -74,15 +103,9 @@ def gathered(one: AttentionMap, A: Tensor, now: State, queries: State, keys: Sta
 
 def without_excess(R: Tensor) -> Tensor:
     """Rules 8 and 9: what a token has gathered sums to 1 beside the 1 it started as; nothing where it gathered nothing."""
-    gathered_part = gained(R)
-    total = gathered_part.sum(-1, keepdim=True)
     start = torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
-    return gathered_part / torch.where(total == 0, 1, total) + start
-
-
-def gained(R: Tensor) -> Tensor:
-    """R[s][s] without the 1 that each token started as."""
-    return R - torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
+    total = (R - start).sum(-1, keepdim=True)
+    return (R - start) / torch.where(total == 0, 1, total) + start
 
 
 def _plus(now: State, added: State) -> State:
