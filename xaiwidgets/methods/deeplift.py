@@ -118,9 +118,7 @@ def _averaged(problem: Problem, references: Iterator[Tensor], total: int, rule: 
         score = scores[: problem.rows]
         change = score.to(problem.sum_dtype) - reference_scores.mean
         delta = moments.mean.flatten(1).sum(1) - change
-        if done == total:
-            _warn(delta, change, moments.mean.abs().flatten(1).sum(1), problem)
-        yield Partial(
+        partial = Partial(
             moments.mean.to(problem.dtype),
             done,
             total,
@@ -129,10 +127,17 @@ def _averaged(problem: Problem, references: Iterator[Tensor], total: int, rule: 
             score=score,
             baseline_score=reference_scores.mean.to(problem.dtype),
         )
+        if done == total:
+            _warn(problem, partial, moments.mean.abs().flatten(1).sum(1))
+        yield partial
 
 
-def _warn(delta: Tensor, change: Tensor, size: Tensor, problem: Problem) -> None:
-    relative = float((delta.abs() / (change.abs() + 1e-3 * size).clamp(min=1e-30)).max())
+def _warn(problem: Problem, partial: Partial, size: Tensor) -> None:
+    """Say so where the values do not sum to the change of the score, by more than its own rounding."""
+    assert partial.delta is not None and partial.score is not None and partial.baseline_score is not None  # noqa: PT018, S101
+    change, scale = (partial.score - partial.baseline_score).abs(), partial.score.abs() + partial.baseline_score.abs()
+    room = change + 1e-3 * size + torch.finfo(problem.dtype).eps ** 0.5 * scale
+    relative = float((partial.delta.abs() / room.clamp(min=1e-30)).max())
     if relative > LARGE:
         single = problem.inputs.leaves[0].dtype != torch.float64
         way_out = " In float64 it would be less: model.double() and inputs.double()." if single else ""

@@ -24,6 +24,7 @@ from .implicit_biases import Biases
     reference="Srinivas, Fleuret (2019), Full-Gradient Representation for Neural Network Visualization, arXiv:1905.00780",
     needs=("gradient", "image"),
     signed=False,
+    unit="sum of maps from 0 to 1",
 )
 def full_grad(
     problem: Problem,
@@ -132,5 +133,5 @@ def spread_out(coarse: Tensor, height: int, width: int) -> Tensor:
         fine = torch.zeros(
             (*coarse.shape[:2], height, width), dtype=coarse.dtype, device=coarse.device
         ).requires_grad_()
-        means = functional.adaptive_avg_pool2d(fine, tuple(coarse.shape[2:]))
+        means = functional.adaptive_avg_pool2d(fine, (coarse.shape[2], coarse.shape[3]))
     return torch.autograd.grad(means, fine, coarse)[0]
