@@ -9,7 +9,7 @@ import torch
 
 from xaiwidgets.api import Session, attribute, methods
 from xaiwidgets.engine.errors import InputError, ParameterError
-from xaiwidgets.engine.registry import METHODS, Note, Range, find_method, parameters_of
+from xaiwidgets.engine.registry import FAMILIES, METHODS, Note, Range, find_method, parameters_of
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
@@ -20,6 +20,7 @@ def test_every_method_is_documented(name):
     assert method.summary.endswith(".")
     assert re.search(r"\(\d{4}\), .+, (arXiv:|doi:|[A-Z])", method.reference)  # authors (year), title, where
     assert method.unit.format(score="logit")
+    assert method.schema()["family"] == FAMILIES[method.family]
     assert method.run.__doc__.count("Values ")
     for parameter in method.parameters:
         assert parameter.help.endswith("."), parameter

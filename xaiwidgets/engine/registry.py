@@ -140,9 +140,10 @@ class Method:
 
     def schema(self) -> dict[str, Any]:
         """Plain JSON values: what a user interface needs."""
-        plain = {name: getattr(self, name) for name in ("name", "title", "family", "summary", "reference")}
+        plain = {name: getattr(self, name) for name in ("name", "title", "summary", "reference")}
         return {
             **plain,
+            "family": FAMILIES.get(self.family, self.family),
             "needs": list(self.needs),
             "signed": self.signed,
             "complete": self.complete,
@@ -151,6 +152,15 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
+FAMILIES = {
+    "gradient": "gradients",
+    "path": "paths",
+    "propagation": "propagation",
+    "cam": "class activation maps",
+    "perturbation": "perturbation",
+    "attention": "attention",
+}
+"""Headings of the method menu."""
 
 Function = typing.TypeVar("Function", bound=Callable[..., Iterator[Partial]])
 

@@ -34,7 +34,7 @@ MOST_STEPS = 2000
     "arXiv:1704.03296",
     needs=("gradient", "image"),
     signed=False,
-    unit="marked, 0 to 1",
+    unit="marked pixels",
 )
 def meaningful_perturbation(
     problem: Problem,
@@ -61,13 +61,14 @@ def meaningful_perturbation(
     preserved. With m the marks on a coarse grid and Φ the image with its deleted part replaced by the baseline, Adam
     minimises
 
-        ± f(Φ(m)) / |f(x) - f(baseline)| + sparsity · mean m + λ₂ Σ |∇m|^β        + to delete, - to preserve
+        ± f(Φ(m)) / unit + sparsity · mean m + λ₂ Σ |∇m|^β        + to delete, - to preserve
 
     while the image is moved under the mask by a random pixel or two, so that the mask does not fit artefacts of the model.
 
-    Other than published: the score is divided by its whole change, so that the prices mean the same for logits as for
-    probabilities, and `sparsity` is 1 instead of 0.08, because logits go on falling after a probability has reached zero;
-    the start is a half everywhere instead of a disc chosen by search; and the constants are scaled to the image's size.
+    Other than published: the score is divided by the largest distance from f(baseline) seen so far, at first that of f(x),
+    so that the prices mean the same for logits as for probabilities; `sparsity` is 1 instead of 0.08, because logits go on
+    falling after a probability has reached zero; the start is a half everywhere instead of a disc chosen by search; and the
+    constants are scaled to the image's size.
     """
     height, width = problem.points.shape[2:]
     shorter = min(height, width)
@@ -75,8 +76,7 @@ def meaningful_perturbation(
     rows, columns = (_spread(length, max(1, round(length / size)), problem.points) for length in (height, width))
     smoothness = SMOOTHNESS * min(rows.shape[1], columns.shape[1]) / 28
     references = problem.baselines(baseline)
-    scale = change_of_score(problem, references)
-    weight = (1 if game == "delete" else -1) / scale.unit
+    weight = 1.0 if game == "delete" else -1.0
     moves = _jitter(round(JITTER * shorter / SIDE), problem.generator(seed))
 
     def build(marks: Tensor, move: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -86,30 +86,31 @@ def meaningful_perturbation(
         return images, sparsity * marks.mean((1, 2, 3)) + smoothness * _roughness(marks)
 
     remember = problem.memory(("meaningful_perturbation", digest(references), game, sparsity, cells, seed))
-    state = remember.get("state")
-    if state is None or state.step > steps:
-        state = Adam.start(
-            torch.full_like(problem.points[:, :1, :1, :1], 0.5).repeat(1, 1, rows.shape[1], columns.shape[1])
-        )
+    if "state" not in remember or remember["state"][0].step > steps:
+        half = torch.full_like(problem.points[:, :1, :1, :1], 0.5)
+        adam = Adam.start(half.repeat(1, 1, rows.shape[1], columns.shape[1]))
+        remember["state"] = adam, change_of_score(problem, references)
+    adam, scale = remember["state"]
     while True:
-        if state.step and (state.step % PACE == 0 or state.step == steps):
-            remember["state"] = state
-            values = rows @ state.values @ columns.T
-            yield Partial(values, state.step, steps, score=scale.score, baseline_score=scale.baseline_score)
-        if state.step == steps:
+        if adam.step and (adam.step % PACE == 0 or adam.step == steps):
+            remember["state"] = adam, scale
+            values = rows @ adam.values @ columns.T
+            yield Partial(values, adam.step, steps, score=scale.score, baseline_score=scale.baseline_score)
+        if adam.step == steps:
             return
-        state = state.next(slope(problem, partial(build, move=moves[state.step]), state.values, weight))
+        gradient, scale = slope(problem, partial(build, move=moves[adam.step]), adam.values, scale, weight)
+        adam = adam.next(gradient)
 
 
 # --- for every learned mask -----------------------------------------------------------------------------------------
 
 
 class Scale(NamedTuple):
-    """What the score can change by."""
+    """What the score changes by: the unit that its share in an objective is measured in."""
 
     score: Tensor  # [rows], of the input
     baseline_score: Tensor  # [rows], of the baselines, averaged
-    unit: Tensor  # [rows, 1, 1, 1], the size of the difference
+    unit: Tensor  # [rows], the largest distance from the baseline's score seen so far
 
 
 def change_of_score(problem: Problem, references: Tensor) -> Scale:
@@ -119,25 +120,29 @@ def change_of_score(problem: Problem, references: Tensor) -> Scale:
     score = problem.values()
     baseline_score = problem.values(references.flatten(0, 1), sample).reshape(count, rows).mean(0)
     least = 1e-3 * torch.maximum(score.abs(), baseline_score.abs()).clamp(min=1e-12)
-    unit = torch.maximum((score - baseline_score).abs(), least)
-    return Scale(score, baseline_score, unit.reshape(-1, 1, 1, 1))
+    return Scale(score, baseline_score, torch.maximum((score - baseline_score).abs(), least))
 
 
-def slope(problem: Problem, build: Callable[[Tensor], tuple[Tensor, Tensor]], leaf: Tensor, weight: Tensor) -> Tensor:
-    """Gradient of weight · score + price with respect to what `build` makes perturbed images and a price [rows] from.
+def slope(
+    problem: Problem, build: Callable[[Tensor], tuple[Tensor, Tensor]], leaf: Tensor, scale: Scale, weight: float
+) -> tuple[Tensor, Scale]:
+    """Gradient of weight · score / unit + price, `build` making perturbed images and a price [rows] from the leaf.
 
     The images are [rows, ...] or [k, rows, ...], and then the score is averaged over the k. Two steps: through the model
-    in chunks, then through the perturbation. Rows have nothing to do with one another.
+    in chunks, then through the perturbation. Rows have nothing to do with one another. The second result is the scale
+    with what has been seen.
     """
     with torch.enable_grad():
         leaf = leaf.detach().requires_grad_()
         images, price = build(leaf)
     count = images.numel() // problem.points.numel()
     sample = torch.arange(problem.rows, device=problem.device).repeat(count)
-    gradients, _ = problem.gradients(images.detach().reshape(-1, *images.shape[-3:]), sample)
-    gradients = weight / count * gradients.reshape(images.shape)
+    gradients, scores = problem.gradients(images.detach().reshape(-1, *images.shape[-3:]), sample)
+    seen = (scores.reshape(count, -1).mean(0) - scale.baseline_score).abs()
+    unit = torch.maximum(scale.unit, seen)
+    gradients = gradients.reshape(images.shape) * (weight / count / unit).reshape(-1, 1, 1, 1)
     (found,) = torch.autograd.grad((images, price), leaf, (gradients, torch.ones_like(price)))
-    return found
+    return found, scale._replace(unit=unit)
 
 
 # --- for this one ---------------------------------------------------------------------------------------------------

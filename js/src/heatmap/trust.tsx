@@ -29,9 +29,13 @@ function gapSentence({ gap, delta, difference }: Quality): string {
   return `The output changes by ${formatNumber(difference)} from the baseline to the input; the attributions miss that by ${formatNumber(Math.abs(delta ?? 0))} (${formatPercent(gap)}), ${how}.`;
 }
 
+function countOfSteps(steps: number): string {
+  return steps === 1 ? "1 step" : `${formatCount(steps)} steps`;
+}
+
 function costSentence({ evaluations, steps, seconds }: Quality): string {
   const parts: string[] = [];
-  if (steps) parts.push(`${formatCount(steps)} steps`);
+  if (steps) parts.push(countOfSteps(steps));
   if (evaluations?.forward) parts.push(`${formatCount(evaluations.forward)} forward passes`);
   if (evaluations?.gradient) parts.push(`${formatCount(evaluations.gradient)} gradients`);
   if (seconds) parts.push(formatSeconds(seconds));
@@ -64,7 +68,5 @@ export function Trust({ store }: { store: HeatmapStore }) {
 
 /** The chip's words once a result is there. */
 export function costSummary({ steps, seconds }: Quality): string {
-  return [steps ? `${formatCount(steps)} steps` : "", seconds ? formatSeconds(seconds) : ""]
-    .filter(Boolean)
-    .join(" · ");
+  return [steps ? countOfSteps(steps) : "", seconds ? formatSeconds(seconds) : ""].filter(Boolean).join(" · ");
 }
