@@ -137,9 +137,9 @@ def _with_parts(rule: Callable[[RevealCancel, Call, Call], tuple[Any, Parts]]) -
 
 
 @_with_parts
-def _linear(mode: RevealCancel, now: Call, _then: Call) -> tuple[Any, Parts]:
+def _linear(mode: RevealCancel, now: Call, then: Call) -> tuple[Any, Parts]:
     """Terms of a linear map regrouped by their signs."""
-    call = flat(now) if now.name == "einsum" else now
+    call, before = (flat(one) if now.name == "einsum" else one for one in (now, then))
     at = _lone(mode, call)
     first, second = (1, 2) if call.name == "einsum" else FACTORS.get(call.name, (0, 1))
     if at not in (first, second):
@@ -148,7 +148,9 @@ def _linear(mode: RevealCancel, now: Call, _then: Call) -> tuple[Any, Parts]:
     call = _unbiased(call)
     step = sum(mode.parts[call.args[at]], torch.zeros_like(call.args[at]))
     weight = call.args[other]
-    up, down = (step.detach() > 0), (step.detach() < 0)
+    # The sign of the difference itself: where nothing has changed, the parts cancel only up to rounding.
+    change = call.args[at].detach() - before.args[at]
+    up, down = change > 0, change < 0
     still = ~(up | down) * 0.5
     positive, negative = step * (up + still), step * (down + still)
     rises = call.put({at: positive, other: weight.clamp(min=0)}) + call.put({at: negative, other: weight.clamp(max=0)})
