@@ -349,6 +349,14 @@ def test_phases_add_up_to_the_gradient(kernel, stride, padding, size):
     assert torch.allclose(here, there, rtol=0, atol=1e-12 * float(there.abs().max()))
 
 
+def test_patches_alone_are_worth_a_plan():
+    torch.manual_seed(0)
+    model = randomised(nn.Sequential(nn.Conv2d(3, 6, 8, 8), nn.Flatten(2), nn.GELU(), nn.Flatten())).double()
+    fusion = warmed(model, pictures())
+    assert [step.stem for step in fusion._plan] == [True]
+    assert_same(model, pictures(), fusion, 1e-12)
+
+
 def test_the_gradient_of_a_stem_has_a_gradient():
     weight = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     picture = torch.randn(1, 1, 9, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()

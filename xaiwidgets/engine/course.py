@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .rewrite import tensors_in
+from .stem import suits
 
 # A mode costs some 0.3 ms a pass: what a CPU's core multiplies and adds in that time, and no small network gains.
 LEAST_WORK = 20_000_000
@@ -52,6 +53,7 @@ class Step:
     epsilon: float | None = None  # of a normalisation by kept statistics
     in_place: bool = False
     work: int = 0  # multiplications and additions of a convolution
+    stem: bool = False  # a convolution with a faster way to its input's gradient
     weights: tuple[Tensor, Any] | None = None  # instead of a convolution's own
     folded: bool = False  # a convolution that is normalised already, a normalisation with nothing left to do
 
@@ -102,8 +104,8 @@ class Recorder(TorchFunctionMode):
         return [replace(step, only_reader=reader) for step, reader in zip(self.steps, readers, strict=True)]
 
 
-def _convolution(_input: Tensor, weight: Tensor, bias: Any = None, *_args: Any, **_kwargs: Any) -> Step:
-    return Step("convolution", (weight, bias))
+def _convolution(_input: Tensor, weight: Tensor, bias: Any = None, *options: Any, **named: Any) -> Step:
+    return Step("convolution", (weight, bias), stem=suits(weight, *options, **named))
 
 
 def _normalisation(_input: Tensor, mean: Any, variance: Any, *args: Any, **kwargs: Any) -> Step:
@@ -140,7 +142,7 @@ def planned(steps: list[Step], *, channels_last: bool) -> list[Step] | None:
                 plan[after] = replace(plan[after], folded=True)
             if turned and _turns(weight):
                 weight = weight.contiguous(memory_format=torch.channels_last)
-            if after is not None or turned:
+            if after is not None or turned or step.stem:
                 plan[place] = replace(plan[place], folded=after is not None, weights=(weight, bias))
     gained = any(step.weights for step in plan) and sum(step.work for step in steps) >= LEAST_WORK
     return plan if gained else None
