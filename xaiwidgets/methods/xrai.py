@@ -55,6 +55,7 @@ def xrai(
     shrinks (measured on photographs: by area, images of 32 pixels fall apart into three times as many segments).
     Partial results show the pixels first and then, image by image, the regions.
     """
+    _segmentation()  # a missing package shows before the work
     low, high = (side.reshape(-1, 1, 1, 1) for side in problem.points.flatten(1).aminmax(dim=1))
     baselines = torch.stack([side.expand_as(problem.points) for side in (low, high)])
     found: Partial
@@ -68,7 +69,8 @@ def xrai(
         if name not in remember:
             remember[name] = segments(image)
         values[row, 0] = gather(values[row, 0].cpu(), remember[name])
-        yield dataclasses.replace(found, values=values.clone(), done=steps + row + 1, total=steps + problem.rows)
+        done = found.total + row + 1
+        yield dataclasses.replace(found, values=values.clone(), done=done, total=found.total + problem.rows)
 
 
 def segments(image: Tensor) -> Tensor:
