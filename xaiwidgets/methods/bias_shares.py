@@ -16,7 +16,7 @@ from xaiwidgets.engine.companions import Companions
 from xaiwidgets.engine.rewrite import ELEMENTWISE, LINEAR, PRODUCT, SELECTING, STRUCTURAL, WRITING, active, tensors_in
 from xaiwidgets.engine.tape import QUESTIONS, Call
 
-from .implicit_biases import Biases, replaced
+from .implicit_biases import Biases, replaced, with_constant
 
 SIGNS = {"sub": torch.add, "rsub": torch.add, "neg": torch.abs, "negative": torch.abs}
 
@@ -56,7 +56,7 @@ class BiasShares(Biases):
 
     def _dealt(self, call: Call) -> list[Tensor]:
         """What goes beside the results that depend on the input."""
-        if call.name in ELEMENTWISE:
+        if call.name in ELEMENTWISE or with_constant(call):
             at = self._lone(call)
             return [self.ones[call.args[at]].expand(call.run().shape)]
         if call.name in SELECTING:

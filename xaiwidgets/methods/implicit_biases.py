@@ -57,15 +57,19 @@ class Biases(Rewrite):
         if name in QUESTIONS or not any(map(active, tensors_in((args, kwargs)))):
             return function(*args, **kwargs)
         call = Call(name, function, tuple(args), kwargs)
-        bias = self._bias(call)  # before anything is written
+        if name in WRITING:
+            bias = self._bias(call)  # before anything is written
+            result = call.run()
+            self.note(args[0], bias, image=name in IN_PLACE_OF_IMAGES)
+            return result
         result = call.run()
-        if bias is not None:
-            self.note(call.args[0] if name in WRITING else result, bias, image=name in IN_PLACE_OF_IMAGES)
+        if any(map(active, tensors_in(result))):
+            self.note(result, self._bias(call), image=name in IN_PLACE_OF_IMAGES)
         return result
 
-    def note(self, tensor: Any, bias: Tensor, *, image: bool) -> None:
+    def note(self, tensor: Any, bias: Tensor | None, *, image: bool) -> None:
         """Multiply a bias with the gradient that arrives where it was added."""
-        if not active(tensor):
+        if bias is None or not active(tensor):
             return
         self.count += 1
         number = self.count
@@ -86,7 +90,11 @@ class Biases(Rewrite):
             return _of_layer(call)
         if call.name in ADDITIVE or (call.name in LINEAR and factors == 1):
             return _at_zero(call)
-        if call.name in STRUCTURAL | HOMOGENEOUS or (call.name in PRODUCT | {"div"} and factors == 1 and _first(call)):
+        if (
+            call.name in STRUCTURAL
+            or (call.name in HOMOGENEOUS and not with_constant(call))
+            or (call.name in PRODUCT | {"div"} and factors == 1 and _first(call))
+        ):
             return None
         return self._left(call)
 
@@ -105,6 +113,12 @@ class Biases(Rewrite):
         except (NotImplementedError, RuntimeError, TypeError) as error:
             raise self.uncovered(call.name, f"Its linear part cannot be told: {error}") from error
         return value - slope  # type: ignore[no-any-return]
+
+
+def with_constant(call: Call) -> bool:
+    """Whether the larger or smaller of two is one of a tensor and a constant."""
+    tensors = list(tensors_in((call.args, call.kwargs)))
+    return call.name in SELECTING and len(tensors) == 2 and not all(map(active, tensors))
 
 
 def replaced(call: Call, function: Callable[[Tensor], Any]) -> Call:
