@@ -125,7 +125,7 @@ def test_captum_agrees(name):
     for part in model:
         if isinstance(part, nn.Conv2d | nn.Linear | nn.Flatten):
             part.rule = captum.EpsilonRule() if isinstance(part, nn.Flatten) else theirs()
-    expected = attr.LRP(model).attribute(x, target=target)
+    expected = attr.LRP(model).attribute(x, target=target).detach()
     torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
 
@@ -257,6 +257,29 @@ def test_the_first_layer_is_found_behind_preparations(name):
             relevance(Prepared(model).eval(), raw, name, low=0.0, high=1.0)
 
 
+def test_an_input_may_be_written_to():
+    """A part that is overwritten gets nothing, also where something has read it before."""
+    model, x = plain(norm=False)
+
+    class Occluding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            before = x.sum((1, 2, 3)) * 0  # reads it
+            x[:, :, :2].zero_()
+            x[:, :, :, 0] = 0.5
+            return self.model(x) + before[:, None]
+
+    written = x.clone()
+    written[:, :, :2], written[:, :, :, 0] = 0, 0.5
+    expected = relevance(model, written, "epsilon_plus_flat").values
+    found = relevance(Occluding().eval(), x, "epsilon_plus_flat").values
+    assert float(found[:, :, :2].abs().max()) == float(found[:, :, :, 0].abs().max()) == 0
+    torch.testing.assert_close(found[:, :, 2:, 1:], expected[:, :, 2:, 1:])
+
+
 def test_an_input_of_zeros_still_gets_relevance_from_the_first_layer():
     model, x = plain(norm=False)
     x[:, :, :4] = 0
@@ -367,11 +390,16 @@ CONSERVED = {
     "bmm": lambda x: torch.bmm(x[None], x[None].mT),
     "einsum": lambda x: torch.einsum("bi,bi->b", x, x.flip(1)),
     "in place": lambda x: x.clone().mul_(x.sigmoid()).add_(x),
+    "weights made from the input": lambda x: functional.linear(x, x.mT @ x),
+    "kernels made from the input": lambda x: functional.conv1d(x[None], x[None, :, :2]),
+    "a bias made from the input": lambda x: functional.linear(x, torch.eye(4, dtype=x.dtype), x[0] * x[0]),
+    "addmm of the input": lambda x: torch.addmm(x, x @ x.mT, x, beta=2.0, alpha=-0.25),
+    "baddbmm of the input": lambda x: torch.baddbmm(x[None], x[None] @ x[None].mT, x[None]),
     "division": lambda x: x / (1 + x.abs().sum()),
     "rms norm": lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6),
     "rms norm, power": lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 1e-6).pow(-0.5),
     "rms norm, division": lambda x: x / torch.sqrt(x.pow(2).mean(-1, keepdim=True)),
-    "rms norm of torch": lambda x: functional.rms_norm(x, (4,)),
+    "rms norm of torch": lambda x: functional.rms_norm(x, normalized_shape=(4,)),
     "normalize": functional.normalize,
     "lerp": lambda x: torch.lerp(x, x.flip(1), x.sigmoid()),
     "max pool": lambda x: functional.max_pool1d(x[:, None], 2),
@@ -443,7 +471,7 @@ def test_norms_are_constants():
         )
 
     channels = weight[:, None]
-    check(lambda x: functional.layer_norm(x, (6, 5)), (1, 2), 1)
+    check(lambda x: functional.layer_norm(x, normalized_shape=(6, 5)), (1, 2), 1)
     check(lambda x: functional.group_norm(x, 3, weight), 2, channels, lambda x: x.reshape(2, 3, -1))
     check(lambda x: functional.instance_norm(x, weight=weight), 2, channels)
     check(lambda x: (x - x.mean((1, 2), keepdim=True)) / torch.sqrt(x.var((1, 2), unbiased=False, keepdim=True) + 1e-5),
@@ -466,6 +494,7 @@ LSTM = nn.LSTM(4, 3).double().requires_grad_(requires_grad=False)
 REFUSED = {
     "fft": lambda x: torch.fft.fft(x).abs().sum(1),
     "cdist": lambda x: torch.cdist(x, x + 1).sum(1),
+    "rounding": lambda x: torch.div(x, 2 * x, rounding_mode="trunc").sum(1),
     "two arguments": lambda x: torch.pow(x, x).sum(1),
     "a fused recurrence": lambda x: LSTM(x[None])[0].sum((0, 2)),
 }

@@ -14,7 +14,8 @@ from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, method
 from xaiwidgets.engine.rewrite import Rule, active, graft, tensors_in
 
-from .lrp_mode import RULES, Composite, Relevance, mapped
+from .lrp_mode import Composite, Relevance
+from .lrp_operations import RULES, mapped
 from .lrp_rules import LinearMap, Part, Share, z_plus
 from .lrp_rules import Rule as LinearRule
 

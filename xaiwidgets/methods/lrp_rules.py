@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from xaiwidgets.engine.errors import ParameterError
 
 STABILIZER = 1e-6
 Inputs = Literal["all", "positive", "negative", "ones", "low", "high"]
-PROPORTIONAL: dict[str, Callable[[Tensor], Tensor]] = {
+PROPORTIONAL: dict[str, Callable[[Tensor], Tensor]] = {  # which inputs take part
     "all": torch.ones_like,
     "positive": lambda x: (x > 0).to(x.dtype),
     "negative": lambda x: (x < 0).to(x.dtype),
@@ -186,45 +186,61 @@ class LinearMap:
         return replace(self, weight=self.weight * scale.reshape(shape), bias=bias)
 
 
+class Producer(NamedTuple):
+    """The linear map that made a tensor, while nothing has been written to it."""
+
+    linear: LinearMap
+    x: Tensor
+    z: Tensor
+    version: int
+
+
 def stabilized(values: Tensor, amount: float) -> Tensor:
-    """Away from zero by `amount`, on the side where the value is."""
-    return values + torch.where(values < 0, -amount, amount)
+    """Away from zero by `amount`, on the side where the value is; a new tensor."""
+    return torch.copysign(torch.full((), amount, dtype=values.dtype, device=values.device), values).add_(values)
 
 
 def hand_down(linear: LinearMap, x: Tensor, z: Tensor, relevance: Tensor) -> Tensor:
     """What the rule gives each input of its outputs' relevance: R_i / x_i for proportional rules, R_i for others."""
-    rule = linear.rule
+    rule, total = linear.rule, torch.zeros_like(x)
     if not rule.shares:
         return _pass(x, relevance)
-    box = _box(rule, x) if not rule.proportional else {}
-    signs = {"negative": bool((x < 0).any()), "positive": True}
-    total = torch.zeros_like(x)
+    box = {} if rule.proportional else _box(rule, x)
+    signed = bool(x.min() < 0)
     for share in rule.shares:
-        parts = [part for part in share.parts if signs.get(part.inputs, True)]
+        wanted = relevance if share.outputs == "all" else relevance * PROPORTIONAL[share.outputs](z)
+        if share.outputs != "all" and not bool(wanted.any()):  # as before a rectifier
+            continue
+        parts = [part for part in share.parts if signed or part.inputs != "negative"]
         with torch.enable_grad():
-            leaves = [_taken(part, x, box).requires_grad_() for part in parts]
+            leaves = [_taken(part.inputs, x, box, signed=signed).requires_grad_() for part in parts]
             whole = reduce(torch.add, (_term(linear, part, leaf) for part, leaf in zip(parts, leaves, strict=True)))
-        wanted = share.amount * relevance / stabilized(whole.detach(), rule.stabilizer)
-        if share.outputs != "all":
-            wanted = wanted * PROPORTIONAL[share.outputs](z)
+        wanted = (wanted / stabilized(whole.detach(), rule.stabilizer)).mul_(share.amount)
         for part, leaf, found in zip(parts, leaves, torch.autograd.grad(whole, leaves, wanted), strict=True):
-            total += found * (PROPORTIONAL[part.inputs](x) if rule.proportional else leaf.detach())
+            if not rule.proportional:
+                total.addcmul_(found, leaf.detach())
+            elif signed and part.inputs != "all":
+                total.addcmul_(found, PROPORTIONAL[part.inputs](x))
+            else:
+                total.add_(found)
     return total
 
 
 def _term(linear: LinearMap, part: Part, inputs: Tensor) -> Tensor:
     bias = part.scaled(linear.bias) if part.bias and linear.bias is not None else None
-    return part.sign * linear.call(inputs, part.scaled(linear.weight), bias)
+    term = linear.call(inputs, part.scaled(linear.weight), bias)
+    return term if part.sign == 1 else part.sign * term
 
 
-def _taken(part: Part, x: Tensor, box: dict[str, Tensor]) -> Tensor:
-    choices: dict[str, Callable[[], Tensor]] = {
-        "all": lambda: x.detach().clone(),
-        "positive": lambda: x.detach().clamp(min=0),
-        "negative": lambda: x.detach().clamp(max=0),
-        "ones": lambda: torch.ones_like(x),
-    }
-    return choices[part.inputs]() if part.inputs in choices else box[part.inputs].clone()
+def _taken(inputs: Inputs, x: Tensor, box: dict[str, Tensor], *, signed: bool) -> Tensor:
+    """What a rule puts in the place of the inputs."""
+    if inputs in box:
+        return box[inputs].clone()
+    if inputs == "ones":
+        return torch.ones_like(x)
+    if inputs == "all" or not signed:
+        return x.detach()
+    return x.detach().clamp(min=0) if inputs == "positive" else x.detach().clamp(max=0)
 
 
 def _box(rule: Rule, x: Tensor) -> dict[str, Tensor]:
