@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 
@@ -166,14 +166,15 @@ def asked(question: Question, method: Method, title: str = "", **settings: Any) 
     """A method's answer to the question, over channels and small squares: their sum, or their mean where that is right."""
     target = settings.pop("target", question.target)
     found = xw.attribute(question.model, question.image, target=target, method=method.name, **settings)
-    assert isinstance(found.values, Tensor)
     own = method.name in PER_PLACE or method.family in ("cam", "attention")
-    values = found.values[0].double().mean(0) if own else found.values[0].double().sum(0)
+    values = cast("Tensor", found.values)[0].double()
+    values = values.mean(0) if own else values.sum(0)
     block = question.block if values.shape == question.image.shape[2:] else 1  # layers are coarser already
     height, width = (length // block for length in values.shape)
     squares = values.reshape(height, block, width, block)
     shown = squares.mean((1, 3)) if own else squares.sum((1, 3))
-    unit = re.sub(" per unit of .*?(?=$|\\))", " / unit", method.unit.format(score="logit").removesuffix(", 0 to 1"))
+    score = "activation" if isinstance(target, xw.Neuron) else "logit"
+    unit = re.sub(r" per unit of .*?(?=$|\))", " / unit", method.unit.format(score=score))
     baseline = f" ({settings['baseline']})" if "baseline" in settings else ""
     return Panel(title or method.title + baseline, shown.numpy(), signed=method.signed, unit=unit)
 
@@ -182,22 +183,18 @@ def inside(question: Question) -> Iterator[Panel]:
     """The layers page: the same question at a layer, through a neuron, and of a neuron."""
     methods = {method.name: method for method in xw.methods()}
     early, middle, late = "features.1", "features.2", "features.3"
-    with torch.no_grad():
-        activation = question.model.features(question.image * 2 - 1)[0]
-        drive = activation.mean((1, 2)) * question.model.classifier.weight[question.target]
-    strongest = int(drive.argmax())
+    through = xw.attribute(question.model, question.image, target=question.target, method="conductance", layer=middle)
+    strongest = int(cast("Tensor", through.values)[0].sum((1, 2)).argmax())
     for layer in (early, late):
         yield asked(question, methods["conductance"], f"Conductance, {layer}", layer=layer)
     for layer in (early, middle):  # at the last layer it is the same everywhere: the mean that follows treats all alike
         yield asked(question, methods["internal_influence"], f"Internal influence, {layer}", layer=layer)
     for layer in (early, late):
         yield asked(question, methods["integrated_gradients"], f"layer=“{layer}”", layer=layer)
-    yield asked(
-        question, methods["neuron_conductance"], f"Neuron conductance, {strongest}", layer=late, neuron=strongest
-    )
-    yield asked(
-        question, methods["integrated_gradients"], f"target=Neuron(…, {strongest})", target=xw.Neuron(late, strongest)
-    )
+    chosen = {"layer": middle, "neuron": strongest}
+    yield asked(question, methods["neuron_conductance"], f"Neuron conductance, {strongest}", **chosen)
+    neuron = xw.Neuron(middle, strongest)
+    yield asked(question, methods["integrated_gradients"], f"target=Neuron(…, {strongest})", target=neuron)
 
 
 def documented(family: str) -> list[Method]:
