@@ -446,9 +446,24 @@ def test_a_bias_is_no_activation():
 def test_values_near_zero_stay_finite():
     x = torch.tensor([[0.0, 1e-300, -1e-20, 1e-8]], dtype=torch.float64)
     for function in (torch.sigmoid, torch.exp, torch.cos, functional.gelu, torch.tanh, functional.softplus):
-        relevances, _ = hand_down(lambda x, function=function: function(x), x)
+        relevances, _ = hand_down(function, x)
         assert bool(torch.isfinite(relevances).all())
         assert float(relevances[0, 0]) == 0
+    # Two that almost cancel: what each gets is bounded by the stabilizer, or by the slope of functions through zero.
+    x = torch.tensor([[1.0, 1.0 - 1e-12]], dtype=torch.float64)
+    for function, bound in ((torch.sigmoid, 1e6), (torch.exp, 2e6), (functional.gelu, 1), (torch.tanh, 2)):
+        relevances, _ = hand_down(lambda x, function=function: function(x[:, 0] - x[:, 1]), x)
+        assert float(relevances.abs().max()) < bound
+
+
+def test_reciprocals_are_constants():
+    size = POSITIVE.pow(2).mean()
+    for inverse in (torch.rsqrt, lambda s: s.pow(-0.5), lambda s: s**-0.5, lambda s: 1 / s.sqrt(),
+                    lambda s: s.sqrt().reciprocal(), lambda s: torch.div(1.0, s.sqrt())):  # fmt: skip
+        relevances, _ = hand_down(lambda x, inverse=inverse: x[:, 0] * inverse(x.pow(2).mean()), POSITIVE)
+        expected = torch.zeros_like(POSITIVE)
+        expected[0, 0] = POSITIVE[0, 0] * size.rsqrt()
+        torch.testing.assert_close(relevances, expected)
 
 
 def test_norms_are_constants():
