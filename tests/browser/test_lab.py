@@ -73,7 +73,7 @@ def becomes(lab, page, expression: str, expected) -> bool:
 
 def ready(page, number: int = 1):
     """The widgets, once `number` of them are ready."""
-    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(number, timeout=60_000)
+    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(number, timeout=120_000)
     return page.locator(".xw-widget").first
 
 

@@ -73,7 +73,7 @@ def test_a_notebook_becomes_a_page_whose_widgets_work(offline, tmp_path):
     (tmp_path / "book.html").write_text(convert(notebook, STATIC), encoding="utf-8")
     offline.goto((tmp_path / "book.html").as_uri())
     expect(offline.locator(".xw-widget")).to_have_count(2)
-    expect(offline.locator("select[aria-label=method] option").first).to_have_text("Grad-CAM")
+    expect(offline.locator("select[aria-label=method] option").first).to_have_text("Saliency")
     before = pixels(offline, ".xw-map-layer canvas")
     offline.locator(".xw-widget").first.get_by_text("map", exact=True).first.click()
     offline.wait_for_timeout(200)
