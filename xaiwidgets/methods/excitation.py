@@ -123,6 +123,7 @@ def excitation_backprop(
     Values [batch, ...] like the input; not negative and with a sum of one for each class the score is made of, unless
     `contrastive`, which makes them signed with a sum near zero. The paper takes them at a layer (`layer=`): there neurons
     are not negative, as winning probabilities suppose. Negative values at the input excite through negative weights.
+    A shortcut whose branches have opposite signs hands down shares of opposite signs, which are no probabilities any more.
     A score that is not an output's value starts the walk with its derivatives. `score` is the score as ever, and no
     delta is given, because the values are no shares of it.
     """
