@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .batching import is_out_of_memory
-from .diagnosis import diagnose, require_finite, require_graph
+from .diagnosis import diagnose, diagnose_backward, require_finite, require_graph
 from .errors import Cancelled, ExplainError
 from .precision import lowered
 from .state import eager
@@ -70,6 +70,8 @@ class Chunk:
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
+                if rewrite is not None and rewrite.refusal is not None:
+                    raise rewrite.refusal from error
                 raise diagnose(error, problem.module, problem.inputs.leaves[0]) from error
 
     def scores(self, output: Any, rewrite: Watch | None = None) -> Tensor:
@@ -83,7 +85,12 @@ class Chunk:
         """Gradients of the summed scores, each in the problem's dtype; `keep` allows another call on the same graph."""
         found: tuple[Tensor | None, ...] = (None,) * len(tensors)
         if scores.requires_grad:
-            found = torch.autograd.grad(scores.sum(), tensors, allow_unused=True, retain_graph=keep)
+            try:
+                found = torch.autograd.grad(scores.sum(), tensors, allow_unused=True, retain_graph=keep)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                raise diagnose_backward(error) from error
         gradients = tuple(require_graph(one).to(self.problem.dtype) for one in found)
         for one in gradients:
             require_finite(one, "gradient")

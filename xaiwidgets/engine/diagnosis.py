@@ -50,6 +50,32 @@ def diagnose(error: Exception, module: nn.Module | None, leaf: Tensor) -> ModelE
     )
 
 
+def diagnose_backward(error: Exception) -> ModelError:
+    """The same of a backward pass."""
+    said = f"{type(error).__name__}: {error}"
+    if "checkpoint" in said:
+        return ModelError(
+            "checkpointing",
+            "Activation checkpointing stands in the way of this gradient",
+            said,
+            "Switch it off for the explanation, for example with model.gradient_checkpointing_disable(), or use "
+            "torch.utils.checkpoint with use_reentrant=False.",
+        )
+    if "inplace operation" in said:
+        return ModelError(
+            "overwritten",
+            "The model overwrites in place what its own gradient needs",
+            said,
+            "Let it work out of place there, or use a method that needs no gradient, such as occlusion.",
+        )
+    return ModelError(
+        "backward_failed",
+        "The model cannot be differentiated",
+        said,
+        "Check that model(inputs).sum().backward() runs on its own, or use a method that needs no gradient.",
+    )
+
+
 def require_finite(tensor: Tensor, what: Literal["score", "gradient"]) -> None:
     finite = torch.isfinite(tensor)
     if not bool(finite.all()):

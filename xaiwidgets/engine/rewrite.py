@@ -116,8 +116,20 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(item)
 
 
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """A function applied to everything that is no container."""
+    if isinstance(value, tuple | list):
+        items = [mapped(item, function) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {key: mapped(item, function) for key, item in value.items()}
+    return function(value)
+
+
 class Watch(TorchFunctionMode):
     """A mode that one forward pass runs under."""
+
+    refusal: ModelError | None = None  # why it went no further, where something between it and us hides that
 
     def begin(self, module: nn.Module | None, arguments: Any) -> None:
         """Before the pass: the model, and what it is called with."""
@@ -167,14 +179,16 @@ class Rewrite(Watch):
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         taken = [tensor for tensor in tensors_in((args, kwargs)) if tensor.requires_grad]
+        if any(map(self._foreign, taken)):
+            args, kwargs = mapped((args, kwargs), lambda value: value.detach() if self._foreign(value) else value)
+            taken = [tensor for tensor in tensors_in((args, kwargs)) if tensor.requires_grad]
         if not taken:
             return func(*args, **kwargs)
         name, in_place = _identify(func, args, kwargs)
         self._check(name, taken)
         if _packing() is not self._packing:
-            raise ModelError(
-                "unseen_operation",
-                f"{self.title} needs to see every operation, and activation checkpointing would do {name} again unseen",
+            raise self._unseen(
+                f"activation checkpointing would do {name} again unseen",
                 "Something keeps what the backward pass needs by hooks of its own (torch.utils.checkpoint, save_on_cpu).",
                 "Switch it off for the explanation, for example with model.gradient_checkpointing_disable().",
             )
@@ -231,19 +245,28 @@ class Rewrite(Watch):
         """What a subclass knows of another tensor holds for this one from now on, and nothing else."""
 
     def _mark(self, value: Any) -> None:
-        for tensor in tensors_in(value):
+        for tensor in filter(active, tensors_in(value)):
             self._seen[id(tensor)] = tensor
+
+    def _foreign(self, value: Any) -> bool:
+        """Whether it is a parameter of something nobody told us of, such as a model that a function closes over."""
+        return active(value) and value.is_leaf and self._seen.get(id(value)) is not value
 
     def _check(self, where: str, tensors: list[Tensor]) -> None:
         for tensor in tensors:
             if tensor.requires_grad and self._seen.get(id(tensor)) is not tensor:
-                raise ModelError(
-                    "unseen_operation",
-                    f"{self.title} needs to see every operation, and something before {where} hides them",
+                raise self._unseen(
+                    f"something before {where} hides them",
                     f"A tensor of shape {list(tensor.shape)} came from nowhere.",
                     "Scripted or traced modules, custom autograd functions, activation checkpointing and forward passes in "
                     "other threads (DataParallel) cannot be seen: explain the plain module, or use another method.",
                 )
+
+    def _unseen(self, what: str, detail: str, hint: str) -> ModelError:
+        self.refusal = ModelError(
+            "unseen_operation", f"{self.title} needs to see every operation, and {what}", detail, hint
+        )
+        return self.refusal
 
 
 def _packing() -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ModelError
-from .rewrite import Rewrite, active
+from .rewrite import Rewrite, active, mapped
 
 Compared = Callable[["Taped", "Call", "Call"], Any]
 """rule(mode, now, then) -> the operation's result; `then` has the reference's tensors where `now` has active ones."""
@@ -190,16 +190,6 @@ def same_random_numbers(device: torch.device) -> AbstractContextManager[None]:
     """What is drawn inside is drawn again afterwards."""
     accelerators = [device] if device.type in ("cuda", "xpu") else []
     return torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda")
-
-
-def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
-    """A function applied to everything that is no container."""
-    if isinstance(value, tuple | list):
-        items = [mapped(item, function) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
-        return {key: mapped(item, function) for key, item in value.items()}
-    return function(value)
 
 
 def _wide(value: Any) -> Any:

@@ -21,6 +21,7 @@ from .moments import Moments
 from .reveal_cancel import RevealCancel
 
 LARGE = 0.01  # a delta, relative to what is explained, that people should know of
+HALF = (torch.float16, torch.bfloat16)  # of which no better is expected
 Rules = Annotated[
     Literal["rescale", "reveal_cancel"],
     Note(
@@ -138,8 +139,9 @@ def _warn(problem: Problem, partial: Partial, size: Tensor) -> None:
     change, scale = (partial.score - partial.baseline_score).abs(), partial.score.abs() + partial.baseline_score.abs()
     room = change + 1e-3 * size + torch.finfo(problem.dtype).eps ** 0.5 * scale
     relative = float((partial.delta.abs() / room.clamp(min=1e-30)).max())
-    if relative > LARGE:
-        single = problem.inputs.leaves[0].dtype != torch.float64
+    dtype = problem.inputs.leaves[0].dtype
+    if relative > LARGE and dtype not in HALF:
+        single = dtype != torch.float64
         way_out = " In float64 it would be less: model.double() and inputs.double()." if single else ""
         warnings.warn(f"DeepLIFT's values miss the change of the score by {relative:.1%}.{way_out}", stacklevel=2)
 

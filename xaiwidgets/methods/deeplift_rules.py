@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from xaiwidgets.engine.rewrite import ELEMENTWISE, LINEAR, PRODUCT, STRUCTURAL, Rule, active, graft, tensors_in
-from xaiwidgets.engine.tape import Call, Compared, Taped, equal, mapped
+from xaiwidgets.engine.rewrite import ELEMENTWISE, LINEAR, PRODUCT, STRUCTURAL, Rule, active, graft, mapped, tensors_in
+from xaiwidgets.engine.tape import Call, Compared, Taped, equal
 
 from .differences import POOLS, STRAIGHT, Mapped, extreme, log_weights, pooled, scaled, slope
 from .taken_apart import APART

@@ -25,9 +25,10 @@ from xaiwidgets.engine.rewrite import (
     WRITING,
     Rewrite,
     active,
+    mapped,
     tensors_in,
 )
-from xaiwidgets.engine.tape import QUESTIONS, Call, mapped
+from xaiwidgets.engine.tape import QUESTIONS, Call
 
 # Linear apart from the constants among their arguments.
 ADDITIVE = frozenset(

@@ -35,9 +35,10 @@ from xaiwidgets.engine.rewrite import (
     Rewrite,
     Rule,
     active,
+    mapped,
     tensors_in,
 )
-from xaiwidgets.engine.tape import Call, Compared, Taped, mapped, same_random_numbers
+from xaiwidgets.engine.tape import Call, Compared, Taped, same_random_numbers
 
 from .deeplift_rules import FACTORS, flat
 from .differences import POOLS, STRAIGHT, extreme, pooled, slope
