@@ -7,7 +7,6 @@ play the same coalitions; a row's coalitions never depend on its neighbours.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xaiwidgets.engine.memory import digest
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import resolve
 from xaiwidgets.engine.registry import Partial
@@ -177,10 +177,3 @@ def masked_scores(problem: Problem, keep: Keep, count: int, absent: Tensor, rows
 def coalition_names(coalitions: Tensor) -> list[bytes]:
     """A short name for each of the coalitions [m, players]."""
     return [row.tobytes() for row in np.packbits(coalitions.cpu().numpy(), axis=1)]
-
-
-def digest(tensor: Tensor) -> str:
-    """A name for a tensor's content; what is only expanded is read once."""
-    small = tensor[tuple(slice(0, 1) if step == 0 else slice(None) for step in tensor.stride())]
-    content = small.detach().cpu().contiguous().view(torch.uint8).numpy()
-    return hashlib.blake2b(content.tobytes() + str(tensor.shape).encode(), digest_size=16).hexdigest()

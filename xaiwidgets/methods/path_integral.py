@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterator, Sequence
 
 import torch
@@ -176,8 +175,3 @@ def _halves(piece: Piece) -> list[tuple[float, float]]:
 def _accumulate(total: Tensor, weights: Weights, integrands: Sequence[Tensor], sign: float) -> None:
     for weight, integrand in zip(weights, integrands, strict=True):
         total.add_(integrand, alpha=sign * weight)
-
-
-def digest(tensor: Tensor) -> str:
-    """A name for a tensor's content."""
-    return hashlib.blake2b(tensor.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()

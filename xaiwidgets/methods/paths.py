@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Annotated, Literal
 
 from xaiwidgets.engine.baselines import BaselineLike
+from xaiwidgets.engine.memory import digest
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, Range, method
 
 from .curves import Curve, integrate_by_rule, lines
-from .path_integral import digest, integrate
+from .path_integral import integrate
 
 Rule = Literal["adaptive", "gauss_legendre", "trapezoid", "midpoint", "left", "right"]
 Baselines = Annotated[BaselineLike, Note("What stands for an absent input.", kind="baseline")]

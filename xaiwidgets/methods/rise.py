@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from xaiwidgets.engine.baselines import BaselineLike
+from xaiwidgets.engine.memory import digest
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, Range, method
-
-from .path_integral import digest
 
 GROUP = 8  # fewest masks between two partial results
 REPLAY = 64  # masks at a time whose scores are remembered

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from xaiwidgets.engine.errors import ExplainError
+from xaiwidgets.engine.memory import digest
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Partial, method
 
 from .curves import lines
-from .path_integral import digest, integrate
+from .path_integral import integrate
 from .paths import Steps, Tolerance
 
 # Kapishnikov et al. (2019), for images of 224 × 224 pixels
