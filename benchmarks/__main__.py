@@ -10,6 +10,7 @@ from benchmarks.measure import Row, Skip, table
 SUBJECTS = {
     "path": "Integrated gradients: model evaluations until the result is good",
     "speed": "The same work beside the peer: CPU seconds with one thread, peak memory",
+    "engine": "Every family beside its peers: the same model and work, CPU seconds with one thread, errors at equal cost",
     "start": "What is loaded, sent and saved: seconds to import, bytes",
     "live": "In the page: milliseconds from a hand's movement to pixels",
 }

@@ -1,4 +1,4 @@
-"""The networks that are measured: a ResNet-18 with random weights, a CIFAR ResNet-20 with real ones."""
+"""The networks that are measured: a ResNet-18 and a small ViT with random weights, a CIFAR ResNet-20 with real ones."""
 
 from collections.abc import Callable
 
@@ -20,10 +20,11 @@ class Block(nn.Module):
         self.conv1, self.bn1 = nn.Conv2d(width, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
         self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
         self.shortcut = shortcut
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()  # modules, one each: what peers with hooks can see
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        y = self.relu1(self.bn1(self.conv1(x)))
+        return self.relu2(self.bn2(self.conv2(y)) + self.shortcut(x))
 
 
 class ResNet(nn.Module):
@@ -32,13 +33,14 @@ class ResNet(nn.Module):
     def __init__(self, stem: list[nn.Module], stages: list[nn.Sequential], width: int, classes: int) -> None:
         super().__init__()
         self.conv1, self.bn1, self.pool = stem
+        self.relu = nn.ReLU()
         for number, stage in enumerate(stages, 1):
             setattr(self, f"layer{number}", stage)
         self.stages = len(stages)
         self.linear = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.pool(functional.relu(self.bn1(self.conv1(x))))
+        x = self.pool(self.relu(self.bn1(self.conv1(x))))
         for number in range(self.stages):
             x = getattr(self, f"layer{number + 1}")(x)
         return self.linear(x.mean((2, 3)))
@@ -97,6 +99,49 @@ class Subsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding))
+
+
+class Attending(nn.Module):
+    """A transformer's block, normalised before each part."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm1(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        x = x + self.out(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(nn.Module):
+    """[n, 3, 224, 224] to logits [n, 1000]: a vision transformer of "tiny" width, half as deep."""
+
+    def __init__(self, width: int = 192, heads: int = 3, depth: int = 6, patch: int = 16, side: int = 224) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, patch, patch)
+        self.start = nn.Parameter(torch.zeros(1, 1, width))
+        self.places = nn.Parameter(torch.zeros(1, (side // patch) ** 2 + 1, width))
+        self.blocks = nn.Sequential(*(Attending(width, heads) for _ in range(depth)))
+        self.norm, self.linear = nn.LayerNorm(width), nn.Linear(width, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.start.expand(len(x), -1, -1), x], 1) + self.places
+        return self.linear(self.norm(self.blocks(x))[:, 0])
+
+
+def vit(seed: int = 0) -> ViT:
+    generator = torch.Generator().manual_seed(seed)
+    model = ViT()
+    for name, part in model.named_parameters():
+        if "norm" not in name:
+            spread = 0.5 if part.ndim == 3 else 0.02 if part.ndim == 1 else (1.5 / part[0].numel()) ** 0.5
+            part.data = torch.randn(part.shape, generator=generator) * spread
+    return model.eval()
 
 
 def cifar(count: int) -> tuple[Tensor, Tensor]:
