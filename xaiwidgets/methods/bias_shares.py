@@ -80,10 +80,12 @@ class BiasShares(Biases):
         """Σ |w x| u / Σ |w x|; where that is nothing, Σ u / Σ 1."""
         if call.name in QUESTIONS and not any(map(active, tensors_in(call.run()))):
             return []
-        total = self._sums(call, lambda x: x.detach().abs())
         weighed = self._sums(call, lambda x: x.detach().abs() * self.ones[x])
-        count = self._sums(call, torch.ones_like, weights=torch.ones_like)
+        total = self._sums(call, lambda x: x.detach().abs())
+        if all(bool((one > 0).all()) for one in total):
+            return [many / some for many, some in zip(weighed, total, strict=True)]
         equal = self._sums(call, lambda x: self.ones[x], weights=torch.ones_like)
+        count = self._sums(call, torch.ones_like, weights=torch.ones_like)
         return [
             torch.where(some > 0, many / some.masked_fill(some <= 0, 1), other / number.masked_fill(number == 0, 1))
             for many, some, other, number in zip(weighed, total, equal, count, strict=True)

@@ -100,31 +100,39 @@ def bias_attribution(problem: Problem) -> Iterator[Partial]:
     yield Partial(values, 1, 1, score=scores)
 
 
+Terms = dict[int, tuple[Tensor, bool]]
+
+
 def contributions(chunk: Chunk) -> tuple[Tensor, list[tuple[Tensor, bool]], Tensor]:
     """Input × gradient [n, ...], bias × gradient of every operation and whether it is a map of the image, and scores [n]."""
+    product, terms, scores = _contributions(chunk)
+    return product, [(term.to(scores.dtype), image) for _, (term, image) in sorted(terms.items())], scores
+
+
+def _contributions(chunk: Chunk) -> tuple[Tensor, Terms, Tensor]:
     mode = Biases()
     scores = chunk.scores(chunk.output(rewrite=mode), mode)
     (gradient,) = chunk.differentiate(scores, chunk.leaf)
-    terms = [(term, number in mode.images) for number, term in sorted(mode.terms.items())]
+    terms = {number: (term, number in mode.images) for number, term in mode.terms.items()}
     rows = len(chunk.rows)
     if rows == 1:
-        terms = [(term if image else term.reshape(1, -1), image) for term, image in terms]
-    elif not all(term.ndim in (2, 4) and len(term) == rows for term, _ in terms):
+        terms = {number: (term if image else term.reshape(1, -1), image) for number, (term, image) in terms.items()}
+    elif not all(term.ndim in (2, 4) and len(term) == rows for term, _ in terms.values()):
         return _one_by_one(chunk)  # which row a number belongs to cannot be told from the shape
-    return chunk.leaf.detach() * gradient, [(term.to(scores.dtype), image) for term, image in terms], scores.detach()
+    return chunk.leaf.detach() * gradient, terms, scores.detach()
 
 
-def _one_by_one(chunk: Chunk) -> tuple[Tensor, list[tuple[Tensor, bool]], Tensor]:
-    rows = [
-        contributions(
-            replace(chunk, leaves=(chunk.leaf[at : at + 1].detach().requires_grad_(),), rows=chunk.rows[at : at + 1])
-        )
-        for at in range(len(chunk.rows))
-    ]
-    terms = [
-        (torch.cat([term for term, _ in parts]), parts[0][1]) for parts in zip(*(row[1] for row in rows), strict=True)
-    ]
-    return torch.cat([row[0] for row in rows]), terms, torch.cat([row[2] for row in rows])
+def _one_by_one(chunk: Chunk) -> tuple[Tensor, Terms, Tensor]:
+    found = []
+    for at in range(len(chunk.rows)):
+        leaf = chunk.leaf[at : at + 1].detach().requires_grad_()
+        found.append(_contributions(replace(chunk, leaves=(leaf,), rows=chunk.rows[at : at + 1])))
+    terms: Terms = {}
+    for number in sorted({number for _, parts, _ in found for number in parts}):
+        some, image = next(parts[number] for _, parts, _ in found if number in parts)
+        none = torch.zeros_like(some), image  # of a row whose bias is zero there
+        terms[number] = torch.cat([parts.get(number, none)[0] for _, parts, _ in found]), image
+    return torch.cat([one for one, _, _ in found]), terms, torch.cat([scores for _, _, scores in found])
 
 
 def spread_out(coarse: Tensor, height: int, width: int) -> Tensor:

@@ -74,6 +74,8 @@ class Biases(Rewrite):
             return
         self.count += 1
         number = self.count
+        if not bool(bias.any()):
+            return
 
         def hook(gradient: Tensor) -> None:
             self.terms[number] = torch.where(gradient == 0, 0, gradient * bias)  # an infinite mask counts for nothing
