@@ -15,6 +15,7 @@ from xaiwidgets.engine.errors import Cancelled, ModelError
 from xaiwidgets.engine.state import borrowed, eager, lock_of, module_of
 
 METHODS = [method.name for method in methods() if "attention" not in method.needs]
+REFUSED_IN_TRAINING = ("batch_statistics", "cam_head")
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
@@ -95,8 +96,9 @@ def test_nothing_is_left_behind(*, method, training, flags, frozen, graded, endi
                 running.close()
     except Cancelled:
         assert ending == "cancel"
-    except ModelError:
-        assert ending == "raise"
+    except ModelError as error:
+        # rewrites have no rule for statistics that mix the rows of a batch
+        assert ending == "raise" or (training and error.code in REFUSED_IN_TRAINING)
     assert snapshot(model) == before
 
 

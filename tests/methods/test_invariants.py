@@ -103,7 +103,8 @@ def test_inputs_that_play_the_same_part_get_the_same(method):
 
 
 @pytest.mark.parametrize(
-    "method", ["saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "idgi", "shapley", "occlusion", "rise"]
+    "method",
+    ["saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "idgi", "shapley", "occlusion", "rise"],
 )
 def test_networks_that_compute_the_same_function_are_explained_alike(method):
     """Implementation invariance (Sundararajan et al. 2017): ReLU written as max(x, 0) by absolute values."""
@@ -132,11 +133,19 @@ def test_gradients_are_slopes(method, name):
     extra = {"saliency": {"absolute": False}, "smoothgrad": {"noise": 0.0, "samples": 2}}.get(method, {})
     found = attribute(model, inputs, target=1, method=method, **extra)
     leaf = leaf_of(inputs)
-    direction = leaf if method == "input_x_gradient" else torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0), dtype=leaf.dtype)
+    direction = (
+        leaf
+        if method == "input_x_gradient"
+        else torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0), dtype=leaf.dtype)
+    )
     step = 1e-6
 
     def score(points):
-        given = points if isinstance(inputs, Tensor) else {key: points if value is leaf else value for key, value in inputs.items()}
+        given = (
+            points
+            if isinstance(inputs, Tensor)
+            else {key: points if value is leaf else value for key, value in inputs.items()}
+        )
         output = model(given) if isinstance(given, Tensor) else model(**given)
         return (output if isinstance(output, Tensor) else output.logits)[:, 1].detach()
 
