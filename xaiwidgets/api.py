@@ -130,15 +130,9 @@ class Session:
         run = chosen.run if backend == "native" else captum_run(chosen)
         if "gradient" in chosen.needs and "attention" not in chosen.needs and layer is None:
             require_differentiable(self.problem.inputs, chosen.title)
-        if "image" in chosen.needs and layer is None and self.problem.points.ndim != 4:
-            fitting = [one.name for one in METHODS.values() if "image" not in one.needs]
-            raise InputError(
-                "not_an_image",
-                f"{chosen.title} explains images [batch, channels, height, width]",
-                f"The input has shape {list(self.problem.points.shape)}.",
-                f"For other inputs: {', '.join(sorted(fitting))}.",
-            )
-        return self._run(replace(chosen, run=run), checked, layer)
+        if layer is None:
+            _require_image(chosen, self.problem.points, "input")
+        return self._run(replace(chosen, run=run), checked, layer, backend)
 
     def attribute(
         self, method: str = "integrated_gradients", *, backend: Backend = "native", **parameters: Any
@@ -155,8 +149,12 @@ class Session:
         """Drop what is remembered. Needed only after changing weights through `.data`, which leaves no trace."""
         self.problem.remembered.forget()
 
-    def _run(self, method: Method, parameters: dict[str, Any], layer: LayerLike) -> Generator[Attribution]:
+    def _run(
+        self, method: Method, parameters: dict[str, Any], layer: LayerLike, backend: Backend
+    ) -> Generator[Attribution]:
         run = self.problem.begin()
+        elsewhere = {"layer": layer} if layer is not None else {}
+        otherwise = {"backend": backend} if backend != "native" else {}
         partials: Iterator[Partial] | None = None
         seconds, rounding = 0.0, None
         try:
@@ -166,7 +164,10 @@ class Session:
                     if partials is None:
                         rounding = run.rounding()
                         asked = run.expanded() if "gradient" in method.needs else run
-                        partials = method.run(asked if layer is None else asked.at(layer), **parameters)
+                        if layer is not None:
+                            asked = asked.at(layer)
+                            _require_image(method, asked.points, "layer's output")
+                        partials = method.run(asked, **parameters)
                     partial = next(partials, None)
                 seconds += time.perf_counter() - started  # the method's time, not its consumer's
                 if partial is None:
@@ -177,7 +178,7 @@ class Session:
                     error=partial.error,
                     evaluations=dict(run.evaluations),
                     method=method.name,
-                    parameters=parameters,
+                    parameters={**parameters, **elsewhere, **otherwise},
                     target=self.target,
                     seconds=seconds,
                     progress=(partial.done, partial.total),
@@ -205,6 +206,17 @@ class Session:
         if isinstance(parts, tuple):
             return tuple(cast("Tensor", self._by_target(part)) for part in parts)
         return cast("Tensor", self._by_target(parts))
+
+
+def _require_image(method: Method, points: Tensor, what: str) -> None:
+    if "image" in method.needs and points.ndim != 4:
+        fitting = [one.name for one in METHODS.values() if "image" not in one.needs]
+        raise InputError(
+            "not_an_image",
+            f"{method.title} explains images [batch, channels, height, width]",
+            f"The {what} has shape {list(points.shape)}.",
+            f"For other inputs: {', '.join(sorted(fitting))}.",
+        )
 
 
 def attribute(

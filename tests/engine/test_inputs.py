@@ -130,3 +130,23 @@ def test_rows_of_keeps_the_container_and_what_is_shared():
     assert taken["mask"].shape == (1, 2)
     assert taken["n"] is None
     assert rows_of((x[:1], torch.ones(1)), [0])[1].shape == (1,)
+
+
+def test_one_tensor_passed_twice_is_two_inputs():
+    x = torch.rand(2, 3)
+    found = attribute(lambda a, b: (a * b * b).sum(1), (x, x), wrt=[0, 1], method="saliency", absolute=False)
+    torch.testing.assert_close(found.values, (x * x, 2 * x * x))
+
+
+def test_integers_and_booleans_can_be_taken_away_but_not_differentiated():
+    def model(counts, flags):
+        return (counts * torch.tensor([1, 10, 100])).sum(1).float() + flags.float() @ torch.tensor([1000.0, 2000.0])
+
+    inputs = (torch.tensor([[1, 2, 3]]), torch.tensor([[True, False]]))
+    found = attribute(model, inputs, wrt=[0, 1], method="feature_ablation")
+    assert found.values[0].tolist() == [[1, 20, 300]]
+    assert found.values[1].tolist() == [[1000, 0]]
+    with pytest.raises(InputError) as caught:
+        attribute(model, inputs, wrt=[0, 1], method="saliency")
+    assert caught.value.code == "integer_input"
+    assert "embedding" in caught.value.hint

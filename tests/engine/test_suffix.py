@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from xaiwidgets.api import Each, Session, attribute
-from xaiwidgets.engine.errors import ModelError, ParameterError
+from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
 
 LAYERS = {
     "shared_relu": "conv2", "residual": "norm1", "gated_mlp": "norm", "vit": "blocks.0", "lstm_cell": "cell",
@@ -198,6 +198,15 @@ def test_raising_the_steps_at_a_layer_pays_for_the_new_ones_only(cifar):
     assert first.evaluations["gradient"] == 17
     assert more.evaluations["gradient"] == 16
     assert more.evaluations["forward"] == 1  # the baseline up to the layer; the input's prefix is kept
+
+
+def test_results_say_which_layer_they_are_of(digits):
+    found = attribute(digits.model, digits.images[:1], target=0, layer="3", method="saliency")
+    assert found.parameters == {"absolute": True, "layer": "3"}
+    with pytest.raises(InputError) as caught:
+        attribute(digits.model, digits.images[:1], target=0, layer="6", method="occlusion")
+    assert caught.value.code == "not_an_image"
+    assert "layer's output" in caught.value.detail
 
 
 def test_unknown_and_unused_layers():
