@@ -13,7 +13,6 @@ from xaiwidgets.engine.errors import ModelError, ParameterError
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import find_method
 
-
 EACH_WAY_OF_ASKING = (
     "saliency", "integrated_gradients", "conductance", "lrp", "deeplift", "full_grad", "guided_backprop", "grad_cam",
     "score_cam", "ablation_cam", "occlusion", "kernel_shap", "extremal_perturbation", "attention_rollout", "chefer",
