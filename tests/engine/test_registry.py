@@ -62,8 +62,12 @@ def test_parameters_are_read_from_the_signature():
     ]
     assert PARAMETERS["steps"].schema() == {
         "name": "steps", "kind": "range", "default": 64, "title": "Steps", "help": "Steps.",
-        "low": 9, "high": 512, "step": 1, "log": True, "integer": True, "choices": [],
+        "low": 9, "high": 512, "step": 1, "log": True, "integer": True,
     }  # fmt: skip
+    assert PARAMETERS["flag"].schema() == {
+        "name": "flag", "kind": "switch", "default": False, "title": "Flag", "help": "Flag."
+    }  # fmt: skip
+    assert PARAMETERS["seed"].schema()["low"] == 0
     assert PARAMETERS["share"].title == "Part"
     assert PARAMETERS["rule"].choices == ("left", "right")
     assert "blur" in PARAMETERS["baseline"].choices

@@ -74,15 +74,22 @@ class Parameter:
     accepts: tuple[type, ...] = ()  # classes whose objects may be given in place of a choice
 
     def schema(self) -> dict[str, Any]:
-        """The same as plain JSON values; a method is a choice among all there are by then."""
-        if self.kind == "method":
-            return {**self._plain(), "kind": "choice", "choices": sorted(METHODS)}
-        return self._plain()
+        """The same as plain JSON values, without what says nothing: every saved notebook carries it.
 
-    def _plain(self) -> dict[str, Any]:
-        values = {**asdict(self), "choices": list(self.choices)}
-        del values["accepts"]
-        return values
+        A method is a choice among all there are by then; baselines have a menu of their own.
+        """
+        plain = {name: value for name, value in asdict(self).items() if name != "accepts"}
+        if self.kind == "method":
+            plain |= {"kind": "choice", "choices": sorted(METHODS)}
+        elif self.kind == "baseline":
+            plain["choices"] = ()
+        plain["choices"] = list(plain["choices"])
+        silent = [value is None or value is False or value in ("", []) for value in plain.values()]
+        return {
+            name: value
+            for (name, value), none in zip(plain.items(), silent, strict=True)
+            if name == "default" or not none
+        }
 
     def check(self, value: Any) -> Any:
         """The value in its proper type, or an error saying what is allowed."""
@@ -144,9 +151,7 @@ class Method:
         return {
             **plain,
             "family": FAMILIES.get(self.family, self.family),
-            "needs": list(self.needs),
             "signed": self.signed,
-            "complete": self.complete,
             "parameters": [parameter.schema() for parameter in self.parameters],
         }
 
