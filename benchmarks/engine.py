@@ -55,6 +55,7 @@ def rows() -> Iterator[Row]:
     if small is not None:
         game = coalitions.Game(small, cifar(2)[0], 4, 4)
         yield from coalitions.kernel_shap(game)
+        yield from coalitions.beside_shap(game)
         yield from coalitions.shapley(game)
         yield from families.many_targets(small)
     yield from probability(example.model, images, labels)
