@@ -76,7 +76,7 @@ class Game:
 
 
 def kernel_shap(game: Game, limit: float | None = None) -> Iterator[Row]:
-    """As few samples as give the peer's error; its 500 cost it twice as many rows as ours, batches of 16."""
+    """As few samples as give the error of the peer's 500."""
     wanted = game.error(lambda seed: game.theirs(attr.KernelShap, 500, seed))
     enough = next(
         n for n in GRID if game.error(lambda seed, n=n: game.ours("kernel_shap", samples=n, seed=seed)) <= wanted
