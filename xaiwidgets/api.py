@@ -148,6 +148,7 @@ class Session:
     def forget(self) -> None:
         """Drop what is remembered. Needed only after changing weights through `.data`, which leaves no trace."""
         self.problem.remembered.forget()
+        self.problem.fusion.forget()
 
     def _run(
         self, method: Method, parameters: dict[str, Any], layer: LayerLike, backend: Backend
