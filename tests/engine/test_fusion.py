@@ -370,3 +370,16 @@ def test_the_gradient_of_a_stem_has_a_gradient():
 )  # fmt: skip
 def test_other_convolutions_are_torchs(options):
     assert not suits(torch.zeros(3, 3, 7, 7), **options)
+
+
+def test_forgetting_drops_the_folded_weights():
+    model = randomised(
+        nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
+    )
+    inputs = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    session = xw.Session(model, inputs, target=1)
+    before = session.attribute("saliency").values
+    model[0].weight.data.mul_(2)  # leaves no trace
+    session.forget()
+    after = session.attribute("saliency").values
+    torch.testing.assert_close(after, 2 * before)
