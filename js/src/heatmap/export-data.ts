@@ -1,12 +1,7 @@
 // The values as files: a table of units, and everything with its provenance.
 
+import { quoted } from "../lib/csv";
 import type { HeatmapStore } from "./store";
-
-function quoted(text: string): string {
-  // A leading sign of a formula would be run by spreadsheets.
-  const safe = /^[=@\t\r]/.test(text) ? `'${text}` : text;
-  return `"${safe.replace(/"/g, '""')}"`;
-}
 
 /** Rows of the map as it is read now: one line per unit, in the order of the picture. */
 export function csvOf(store: HeatmapStore): string {

@@ -1,50 +1,13 @@
-// The figure for papers and slides: question, input, explanation, scale, caption, provenance. Built through the DOM, so
-// that labels are escaped by the serialiser. The PNG is the SVG drawn twice as large.
+// The figure of a heatmap: question, input, explanation, scale, caption, provenance.
 
-import { type Picture, paint } from "../lib/canvas";
+import { add, addPicture, type Figure, pngOf, provenanceText, shortened, startFigure, wrap } from "../lib/figure";
 import { formatNumber } from "../lib/format";
 import { renderMap } from "../lib/render";
 import { drawMap, drawPhoto, drawUnderlay } from "./layers";
 import type { HeatmapStore } from "./store";
 
-const SVG = "http://www.w3.org/2000/svg";
 const SIDE = 320;
 const GAP = 16;
-
-type Attributes = Record<string, string | number>;
-
-function add(parent: Element, name: string, attributes: Attributes, text?: string): Element {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
-function dataUrl(picture: Picture): string {
-  const canvas = document.createElement("canvas");
-  paint(canvas, picture);
-  return canvas.toDataURL("image/png");
-}
-
-function addPicture(parent: Element, picture: Picture | null, place: Attributes, hard: boolean): void {
-  if (!picture) return;
-  const style = hard ? "image-rendering:pixelated" : "";
-  add(parent, "image", { ...place, preserveAspectRatio: "none", href: dataUrl(picture), style });
-}
-
-/** Lines of at most `width` characters; SVG does not wrap text itself. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line && line.length + word.length + 1 > width) {
-      lines.push(line);
-      line = word;
-    } else line = line ? `${line} ${word}` : word;
-  }
-  return line ? [...lines, line] : lines;
-}
 
 function addScale(parent: Element, store: HeatmapStore, x: number, y: number, width: number): void {
   const range = store.range.value;
@@ -74,40 +37,20 @@ function addScale(parent: Element, store: HeatmapStore, x: number, y: number, wi
   }
 }
 
-/** Both ends of the scale carry the name: half the width each. */
-function shortened(label: string): string {
-  const letters = [...label];
-  return letters.length > 17 ? `${letters.slice(0, 16).join("")}…` : label;
-}
-
-function provenanceText(store: HeatmapStore): string {
-  return Object.entries(store.provenance.value)
-    .filter(([, value]) => typeof value === "string" || typeof value === "number")
-    .map(([name, value]) => `${name} ${value}`)
-    .join(" · ");
-}
-
-export function figureSvg(store: HeatmapStore, title: string): { markup: string; width: number; height: number } {
+export function figureSvg(store: HeatmapStore, title: string): Figure {
   const photo = drawPhoto(store);
   const map = drawMap(store);
   const shape = photo ?? map ?? { width: 1, height: 1 };
   const height = (SIDE * shape.height) / shape.width;
   const width = 2 * SIDE + 3 * GAP;
-  const dark = store.shade.value === "dark";
   const display = store.display.value;
 
   const titleLines = wrap(title, 84);
-  const notes = [...wrap(store.caption.value, 110), ...wrap(provenanceText(store), 110)];
+  const notes = [...wrap(store.caption.value, 110), ...wrap(provenanceText(store.provenance.value), 110)];
   const top = 14 + 20 * titleLines.length;
   const total = top + height + 68 + 15 * notes.length;
 
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ xmlns: SVG, width, height: total, viewBox: `0 0 ${width} ${total}` })) {
-    svg.setAttribute(key, String(value));
-  }
-  svg.setAttribute("font-family", "system-ui, sans-serif");
-  svg.setAttribute("fill", dark ? "#e6e6e6" : "#222");
-  add(svg, "rect", { width, height: total, fill: dark ? "#181a1d" : "#fff" });
+  const svg = startFigure(width, total, store.shade.value);
   titleLines.forEach((line, index) => {
     add(svg, "text", { x: GAP, y: 24 + 20 * index, "font-size": 15, "font-weight": 600 }, line);
   });
@@ -127,19 +70,6 @@ export function figureSvg(store: HeatmapStore, title: string): { markup: string;
   return { markup: new XMLSerializer().serializeToString(svg), width, height: total };
 }
 
-export async function figurePng(store: HeatmapStore, title: string): Promise<Blob> {
-  const { markup, width, height } = figureSvg(store, title);
-  const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(markup)}`;
-  await image.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = 2 * width;
-  canvas.height = Math.round(2 * height);
-  canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve, reject) => {
-    canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be encoded"))),
-      "image/png",
-    );
-  });
+export function figurePng(store: HeatmapStore, title: string): Promise<Blob> {
+  return pngOf(figureSvg(store, title));
 }

@@ -1,20 +1,7 @@
 // Which of several inputs is explained; their small pictures come as one strip.
 
-import { useEffect, useState } from "preact/hooks";
-import { bytesOf } from "../lib/transport";
+import { useObjectUrl } from "../lib/object-url";
 import type { HeatmapStore } from "./store";
-
-function useObjectUrl(data: unknown): string {
-  const [url, setUrl] = useState("");
-  useEffect(() => {
-    const bytes = bytesOf(data);
-    if (bytes.byteLength === 0) return;
-    const made = URL.createObjectURL(new Blob([bytes]));
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [data]);
-  return url;
-}
 
 export function Thumbnails({ store }: { store: HeatmapStore }) {
   const inputs = store.inputs.value;

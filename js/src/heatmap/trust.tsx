@@ -1,11 +1,9 @@
 // How far the numbers can be trusted: the gap of completeness as a badge, and in words behind a disclosure.
 
 import { formatCount, formatNumber, formatPercent, formatSeconds } from "../lib/format";
+import { GOOD_GAP } from "../lib/gap";
 import type { Quality } from "../lib/traits";
 import type { HeatmapStore } from "./store";
-
-/** Below this the attributions add up to the change of the output well enough to read shares from them. */
-const GOOD_GAP = 0.05;
 
 export function GapBadge({ store }: { store: HeatmapStore }) {
   const { gap } = store.quality.value;
