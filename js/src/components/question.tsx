@@ -1,13 +1,19 @@
 // The question as a sentence; every noun is a menu.
 
+import type { ReadonlySignal } from "@preact/signals";
 import type { BaseStore } from "../lib/base-store";
 import { settingsFor } from "../lib/method";
-import type { ClassScore } from "../lib/traits";
+import type { ClassScore, Named } from "../lib/traits";
 import { ClassMenu } from "./class-menu";
 import { Menu, type MenuGroup, type MenuItem } from "./menu";
 
+/** A widget whose baselines are the choices of a menu. */
+interface AskingStore extends BaseStore {
+  readonly baselines: ReadonlySignal<readonly Named[]>;
+}
+
 interface QuestionProps {
-  store: BaseStore;
+  store: AskingStore;
   classes: readonly ClassScore[];
   targetId: number | null;
   onTarget(id: number): void;

@@ -5,10 +5,10 @@ import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, typ
 import { BaseStore } from "../lib/base-store";
 import type { Model } from "../lib/host";
 import { type Lut, lutFor, type PaletteKind } from "../lib/palettes";
+import { decodePhoto, type Photo } from "../lib/photo";
 import { Ranking } from "../lib/ranking";
 import { rangeOf } from "../lib/render";
 import {
-  type ClassScore,
   DEFAULT_DISPLAY,
   type Display,
   type MapInfo,
@@ -21,7 +21,6 @@ import {
 } from "../lib/traits";
 import { type DecodedMap, decodeMaps, decodeSegments } from "../lib/transport";
 import { blockUnits, pixelUnits, sumRegion, superpixelUnits, type Units, unitAt } from "../lib/units";
-import { decodePhoto, type Photo } from "./photo";
 import { Zoom } from "./zoom";
 
 export interface InputInfo {
@@ -39,7 +38,7 @@ function present<T extends object>(value: Partial<T>): T | null {
 }
 
 export class HeatmapStore extends BaseStore {
-  readonly classes: Signal<ClassScore[]>;
+  declare readonly baselines: Signal<Named[]>;
   readonly inputs: Signal<InputInfo[]>;
   readonly thumbnails: Signal<unknown>;
   readonly quality: Signal<Quality>;
@@ -53,8 +52,6 @@ export class HeatmapStore extends BaseStore {
   readonly maps: Signal<DecodedMap[]> = makeSignal([]);
   readonly photo: Signal<Photo | null> = makeSignal(null);
   readonly segments: Signal<Segments | null> = makeSignal(null);
-  /** Text of a picture that could not be decoded: shown, never swallowed. */
-  readonly decodeError = makeSignal("");
 
   readonly map: ReadonlySignal<DecodedMap | null>;
   readonly signed: ReadonlySignal<boolean>;
@@ -84,7 +81,6 @@ export class HeatmapStore extends BaseStore {
   constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
     super(model, element, lifetime);
     const { bridge } = this;
-    this.classes = bridge.trait<ClassScore[]>("classes", []);
     this.inputs = bridge.trait<InputInfo[]>("inputs", []);
     this.thumbnails = bridge.trait<unknown>("thumbnails", null);
     this.quality = bridge.trait<Quality>("quality", {});
@@ -186,26 +182,6 @@ export class HeatmapStore extends BaseStore {
     this.bridge.send({ type: "whatif", region });
   }
 
-  explain(id: number): void {
-    const foil = this.params.value.foil === id ? null : this.params.value.foil;
-    this.change({ target: id, foil });
-  }
-
-  /** Contrast with a class; the same class again drops the contrast. */
-  contrast(id: number): void {
-    if (id === this.targetId) return;
-    this.change({ foil: this.params.value.foil === id ? null : id });
-  }
-
-  /** The class explained; where none was chosen, the model's first. */
-  get targetId(): number | null {
-    const asked = this.params.value.target;
-    if (asked !== null) return asked;
-    // Who asked for no class gets the predicted one, one for each input, or a score that is no class: Python knows.
-    const { target } = this.question.value;
-    return target === undefined ? (this.classes.value[0]?.id ?? null) : target;
-  }
-
   unitOf(point: Point): number {
     return this.units.value ? unitAt(this.units.value, point.x, point.y) : 0;
   }
@@ -229,14 +205,29 @@ export class HeatmapStore extends BaseStore {
     const imageSize = bridge.trait<[number, number]>("image_size", [0, 0]);
     const segments = bridge.trait<unknown>("segments", null);
     const segmentsShape = bridge.trait<[number, number]>("segments_shape", [0, 0]);
-    const painted = () => this.#acknowledge();
 
-    this.#follow(() => decodeMaps(infos.value, mapData.value), this.maps, painted);
-    this.#follow(() => decodePhoto(image.value, imageSize.value), this.photo);
-    this.#follow(() => {
-      const shape = segmentsShape.value;
-      return decodeSegments(segments.value).then((labels) => (labels ? { labels, shape } : null));
-    }, this.segments);
+    this.follow(
+      () => decodeMaps(infos.value, mapData.value),
+      (maps) => {
+        this.maps.value = maps;
+        this.acknowledge();
+      },
+    );
+    this.follow(
+      () => decodePhoto(image.value, imageSize.value),
+      (photo) => {
+        this.photo.value = photo;
+      },
+    );
+    this.follow(
+      () => {
+        const shape = segmentsShape.value;
+        return decodeSegments(segments.value).then((labels) => (labels ? { labels, shape } : null));
+      },
+      (decoded) => {
+        this.segments.value = decoded;
+      },
+    );
     const stop = effect(() => {
       // Answered, or failed.
       this.whatIf.value;
@@ -244,34 +235,6 @@ export class HeatmapStore extends BaseStore {
       this.askingWhatIf.value = false;
     });
     lifetime.addEventListener("abort", stop, { once: true });
-  }
-
-  /** Decode whenever a trait changes; only the newest result counts, and the last good one stays on an error. */
-  #follow<T>(decode: () => Promise<T>, target: Signal<T>, done?: () => void): void {
-    let newest = 0;
-    const stop = effect(() => {
-      const mine = ++newest;
-      decode()
-        .then((value) => {
-          if (mine !== newest || this.lifetime.aborted) return;
-          target.value = value;
-          this.decodeError.value = "";
-          done?.();
-        })
-        .catch((error: unknown) => {
-          if (mine === newest) this.decodeError.value = error instanceof Error ? error.message : String(error);
-        });
-    });
-    this.lifetime.addEventListener("abort", stop, { once: true });
-  }
-
-  /** Tell the kernel that a picture is on screen, so that it can send the next one. */
-  #acknowledge(): void {
-    requestAnimationFrame(() => {
-      if (!this.lifetime.aborted && this.kernel.state.value !== "saved") {
-        this.bridge.send({ type: "ack", seq: this.seq.peek() });
-      }
-    });
   }
 
   #askForWhatIsMissing(): void {

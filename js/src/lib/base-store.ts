@@ -10,9 +10,9 @@ import { type KernelProbe, probeKernel } from "./liveness";
 import { CommitScheduler } from "./scheduler";
 import { type Shade, watchShade } from "./theme";
 import type {
+  ClassScore,
   Failure,
   Method,
-  Named,
   Notice,
   Parameter,
   ParameterValue,
@@ -48,7 +48,9 @@ export class BaseStore {
   readonly question: Signal<Question>;
   readonly methods: Signal<Method[]>;
   readonly layers: Signal<string[]>;
-  readonly baselines: Signal<Named[]>;
+  readonly classes: Signal<ClassScore[]>;
+  /** What an entry holds beside its title is up to the widget. */
+  readonly baselines: ReadonlySignal<readonly { title: string }[]>;
   readonly failure: Signal<Failure>;
   readonly notices: Signal<Notice[]>;
   readonly caption: Signal<string>;
@@ -60,6 +62,8 @@ export class BaseStore {
   readonly requestId: Signal<number>;
   readonly resultId: Signal<number>;
   readonly seq: Signal<number>;
+  /** Text of a picture that could not be decoded: shown, never swallowed. */
+  readonly decodeError = makeSignal("");
 
   /** The settings as the controls show them; the trait follows when they are committed. */
   readonly params: Signal<Params>;
@@ -90,7 +94,8 @@ export class BaseStore {
     this.question = bridge.trait("question", NO_QUESTION);
     this.methods = bridge.trait<Method[]>("methods", []);
     this.layers = bridge.trait<string[]>("layers", []);
-    this.baselines = bridge.trait<Named[]>("baselines", []);
+    this.classes = bridge.trait<ClassScore[]>("classes", []);
+    this.baselines = bridge.trait<{ title: string }[]>("baselines", []);
     this.failure = bridge.trait<Failure>("error", {});
     this.notices = bridge.trait<Notice[]>("notices", []);
     this.caption = bridge.trait("caption", "");
@@ -193,12 +198,59 @@ export class BaseStore {
     return this.params.value.parameters[parameter.name] ?? parameter.default;
   }
 
+  explain(id: number): void {
+    const foil = this.params.value.foil === id ? null : this.params.value.foil;
+    this.change({ target: id, foil });
+  }
+
+  /** Contrast with a class; the same class again drops the contrast. */
+  contrast(id: number): void {
+    if (id === this.targetId) return;
+    this.change({ foil: this.params.value.foil === id ? null : id });
+  }
+
+  /** The class explained; where none was chosen, the model's first. */
+  get targetId(): number | null {
+    const asked = this.params.value.target;
+    if (asked !== null) return asked;
+    // Who asked for no class gets the predicted one, one for each input, or a score that is no class: Python knows.
+    const { target } = this.question.value;
+    return target === undefined ? (this.classes.value[0]?.id ?? null) : target;
+  }
+
   run(): void {
     if (this.live) this.bridge.send({ type: "run" });
   }
 
   cancel(): void {
     if (this.live && this.running.value) this.bridge.send({ type: "cancel" });
+  }
+
+  /** Decode whenever a trait changes; only the newest result counts, and the last good one stays on an error. */
+  protected follow<T>(decode: () => Promise<T>, keep: (value: T) => void): void {
+    let newest = 0;
+    const stop = effect(() => {
+      const mine = ++newest;
+      decode()
+        .then((value) => {
+          if (mine !== newest || this.lifetime.aborted) return;
+          keep(value);
+          this.decodeError.value = "";
+        })
+        .catch((error: unknown) => {
+          if (mine === newest) this.decodeError.value = error instanceof Error ? error.message : String(error);
+        });
+    });
+    this.lifetime.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Tell the kernel that a picture is on screen, so that it can send the next one. */
+  protected acknowledge(): void {
+    requestAnimationFrame(() => {
+      if (!this.lifetime.aborted && this.kernel.state.value !== "saved") {
+        this.bridge.send({ type: "ack", seq: this.seq.peek() });
+      }
+    });
   }
 
   #commit(params: Params): void {

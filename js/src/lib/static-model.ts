@@ -17,6 +17,14 @@ export function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Bytes may lie at any depth: Python writes each as text. */
+function decoded(value: unknown): unknown {
+  if (isEncodedBytes(value)) return new DataView(bytesOfBase64(value.__bytes).buffer);
+  if (Array.isArray(value)) return value.map(decoded);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, decoded(part)]));
+}
+
 export class StaticModel implements Model {
   /** Tells the widgets at once that no kernel will answer. */
   readonly isStatic: boolean = true;
@@ -24,9 +32,7 @@ export class StaticModel implements Model {
   readonly #listeners = new Map<string, Set<Listener>>();
 
   constructor(state: Record<string, unknown>) {
-    for (const [name, value] of Object.entries(state)) {
-      this.#values[name] = isEncodedBytes(value) ? new DataView(bytesOfBase64(value.__bytes).buffer) : value;
-    }
+    for (const [name, value] of Object.entries(state)) this.#values[name] = decoded(value);
   }
 
   get(name: string): unknown {

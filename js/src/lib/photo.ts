@@ -1,6 +1,6 @@
-// The explained picture, decoded once: as pixels for the underlay, and as bytes for the export.
+// A picture, decoded once: as pixels to draw with, and as bytes for the export.
 
-import { bytesOf } from "../lib/transport";
+import { bytesOf } from "./transport";
 
 export interface Photo {
   width: number;
