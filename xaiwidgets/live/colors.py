@@ -110,6 +110,15 @@ def table(name: str, *, signed: bool, theme: Theme = "light") -> Table:
     return palette.light if theme == "light" else palette.dark
 
 
+def table_for(name: str, custom: bytes, *, diverging: bool) -> Table:
+    """The light table a widget draws with: its own 768 bytes, its palette, or the default where that does not suit."""
+    if name == "custom" and len(custom) == 768:
+        return np.frombuffer(custom, np.uint8).reshape(256, 3)
+    chosen = palettes().get(name)
+    suits = chosen is not None and (chosen.kind == "diverging") == diverging
+    return table(name if suits else "default", signed=diverging)
+
+
 def typescript() -> str:
     """The palettes as a TypeScript module."""
     rows = []

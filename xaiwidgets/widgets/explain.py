@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.inputs import require_differentiable
 from xaiwidgets.engine.registry import find_method
-from xaiwidgets.engine.target import Contrast
 from xaiwidgets.widgets.explanations import BASELINES, GIVEN, Explanations
 from xaiwidgets.widgets.heatmap import HeatmapOverlay
 from xaiwidgets.widgets.images import pictures
+from xaiwidgets.widgets.questions import by_number, with_batch
 from xaiwidgets.widgets.reductions import REDUCTIONS
 from xaiwidgets.widgets.words import Labels
 
@@ -58,11 +57,10 @@ def explain(
         ModelError: the model is in training mode, or is no model.
     """
     chosen = find_method(method or DEFAULT_METHOD)
-    a, b = (target.a, target.b) if isinstance(target, Contrast) else (target, None)
-    by_number = _is_class(a) and (b is None or _is_class(b))
+    numbers = by_number(target)
     checked = chosen.check(parameters)
     explanations = Explanations(
-        model, _with_batch(inputs), target=None if by_number else target, given=_beyond_json(checked),
+        model, with_batch(inputs), target=None if numbers else target, given=_beyond_json(checked),
         score=score, forward=forward, wrt=wrt, batch_size=batch_size, training=training,
     )  # fmt: skip
     if "gradient" in chosen.needs:
@@ -80,7 +78,7 @@ def explain(
         baselines=[{"name": name, "title": title} for name, title in (BASELINES if named else {GIVEN: "as given"} | BASELINES).items()],
         reductions=[{"name": name, "title": title} for name, title in REDUCTIONS.items()] if images.shape[1] > 1 else [],
         params={
-            "input": 0, "target": a if by_number else None, "foil": b if by_number else None, "method": chosen.name,
+            "input": 0, "target": numbers[0] if numbers else None, "foil": numbers[1] if numbers else None, "method": chosen.name,
             "baseline": baseline if named else GIVEN,
             "parameters": {name: value for name, value in checked.items() if name != "baseline" and isinstance(value, (bool, int, float, str))},
         },
@@ -89,17 +87,8 @@ def explain(
     return overlay
 
 
-def _is_class(target: Any) -> bool:
-    return isinstance(target, int) and not isinstance(target, bool)
-
-
 def _is_named(baseline: Any) -> bool:
     return isinstance(baseline, str) and baseline in BASELINES
-
-
-def _with_batch(inputs: Any) -> Any:
-    """One image without a batch dimension is unmistakable, so it is taken as a batch of one."""
-    return inputs[None] if isinstance(inputs, Tensor) and inputs.ndim == 3 else inputs
 
 
 def _beyond_json(parameters: dict[str, Any]) -> dict[str, Any]:

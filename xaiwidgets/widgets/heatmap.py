@@ -14,7 +14,7 @@ from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.regions import superpixels
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
-from xaiwidgets.live.colors import Table, palettes, table
+from xaiwidgets.live.colors import Table, table_for
 from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.live.render import DISPLAY, block_sums, check_display, clip_range
 from xaiwidgets.live.transport import Map, pack, pack_labels
@@ -125,7 +125,7 @@ class HeatmapOverlay(ExplainWidget):
         self.caption = words.caption(
             maps[0].values, signed=maps[0].signed, question=self.question, gap=self.quality.get("gap")
         )
-        self.provenance = provenance(self._explanations.model_name, result)
+        self.provenance = provenance(self._explanations.model_name, attribution, request.target, request.foil)
 
     def _maps(self, result: Explanation) -> list[Map]:
         """The maps the page has asked for, the sum over channels first."""
@@ -227,11 +227,7 @@ class HeatmapOverlay(ExplainWidget):
 
     def _colors(self, *, diverging: bool) -> Table:
         """The table the page draws with, in the light theme."""
-        if self.palette == "custom" and len(self.lut) == 768:
-            return np.frombuffer(self.lut, np.uint8).reshape(256, 3)
-        chosen = palettes().get(self.palette)
-        suits = chosen is not None and (chosen.kind == "diverging") == diverging
-        return table(self.palette if suits else "default", signed=diverging)
+        return table_for(self.palette, self.lut, diverging=diverging)
 
     @traitlets.validate("display")
     def _check_display(self, proposal: dict[str, Any]) -> dict[str, Any]:

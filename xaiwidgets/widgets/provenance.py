@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 
-from xaiwidgets.widgets.explanations import Explanation
+from xaiwidgets.engine.attribution import Attribution
 
 
-def provenance(model_name: str, explanation: Explanation) -> dict[str, Any]:
+def provenance(model_name: str, attribution: Attribution, target: int | None, foil: int | None) -> dict[str, Any]:
     """Model, method, parameters and versions as plain values."""
-    attribution = explanation.attribution
     return {
         "model": model_name,
         "method": attribution.method,
@@ -19,8 +18,8 @@ def provenance(model_name: str, explanation: Explanation) -> dict[str, Any]:
             name: value if isinstance(value, (bool, int, float, str)) else type(value).__name__
             for name, value in attribution.parameters.items()
         },
-        "target": explanation.request.target,
-        "foil": explanation.request.foil,
+        "target": target,
+        "foil": foil,
         "versions": _versions(),
     }
 
