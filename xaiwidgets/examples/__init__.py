@@ -3,9 +3,10 @@
 Needs the `demo` extra (scikit-learn, scikit-image), which carries the data.
 """
 
+from xaiwidgets.examples.decoy import decoy, marked
 from xaiwidgets.examples.digits import digits
 from xaiwidgets.examples.example import Example
 from xaiwidgets.examples.photographs import photograph, photographs
 from xaiwidgets.examples.scenes import mosaic, scenes
 
-__all__ = ["Example", "digits", "mosaic", "photograph", "photographs", "scenes"]
+__all__ = ["Example", "decoy", "digits", "marked", "mosaic", "photograph", "photographs", "scenes"]
