@@ -84,7 +84,7 @@ export function StatusChip({ store, summary }: { store: BaseStore; summary: stri
           type="button"
           class="xw-button xw-button-strong"
           title="run with these settings (⏎)"
-          onClick={() => store.run()}
+          onClick={() => store.start()}
         >
           Run <kbd class="xw-key">⏎</kbd>
         </button>

@@ -218,7 +218,8 @@ export class BaseStore {
     return target === undefined ? (this.classes.value[0]?.id ?? null) : target;
   }
 
-  run(): void {
+  /** Run with the current settings. */
+  start(): void {
     if (this.live) this.bridge.send({ type: "run" });
   }
 

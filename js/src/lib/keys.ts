@@ -77,7 +77,7 @@ export function baseBindings(store: BaseStore): Binding[] {
       print: "⏎",
       help: "run with the current settings",
       run: () => {
-        store.run();
+        store.start();
         return true;
       },
     },

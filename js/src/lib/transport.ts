@@ -32,6 +32,24 @@ function floatOfHalf(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** Stored numbers of one dtype from the start of a view, each times a scale. */
+export function floatsOf(
+  stored: ArrayBufferView<ArrayBuffer>,
+  dtype: MapInfo["dtype"],
+  scale: number,
+  count: number,
+): Float32Array {
+  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
+  // A double product rounded once, as on the Python side: the same last bit decides the same colour.
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    if (dtype === "int8") values[i] = view.getInt8(i) * scale;
+    else if (dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * scale;
+    else values[i] = view.getFloat32(4 * i, true) * scale;
+  }
+  return values;
+}
+
 function codesOf(view: DataView, scale: number): { bytes: Uint8Array; levels: Float32Array } {
   const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
   return { bytes, levels: Float32Array.from({ length: 256 }, (_, byte) => (byte < 128 ? byte : byte - 256) * scale) };
@@ -44,14 +62,8 @@ function decodeOne(info: MapInfo, buffer: Uint8Array): DecodedMap {
   if (info.offset + count * bytesEach > buffer.byteLength) {
     throw new Error(`map ${info.key}: ${height}×${width} ${info.dtype} does not fit into ${buffer.byteLength} bytes`);
   }
-  const view = new DataView(buffer.buffer, buffer.byteOffset + info.offset, count * bytesEach);
-  // A double product rounded once, as on the Python side: the same last bit decides the same colour.
-  const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    if (info.dtype === "int8") values[i] = view.getInt8(i) * info.scale;
-    else if (info.dtype === "float16") values[i] = floatOfHalf(view.getUint16(2 * i, true)) * info.scale;
-    else values[i] = view.getFloat32(4 * i, true) * info.scale;
-  }
+  const view = new DataView(buffer.buffer as ArrayBuffer, buffer.byteOffset + info.offset, count * bytesEach);
+  const values = floatsOf(view, info.dtype, info.scale, count);
   return { info, height, width, values, codes: info.dtype === "int8" ? codesOf(view, info.scale) : null };
 }
 
