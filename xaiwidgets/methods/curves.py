@@ -14,6 +14,8 @@ from xaiwidgets.engine.registry import Partial
 
 from .quadrature import fixed_rule
 
+GOLDEN = 0.6180339887498949  # multiples of it fill [0, 1) evenly, however many there are
+
 
 class Curve(Protocol):
     """A way from a baseline (0) to a row of the problem's points (1)."""
@@ -81,7 +83,21 @@ class Bundle:
 
 def scattered(count: int) -> list[int]:
     """The numbers below `count`, each far from those just before it: what is known of a few is fair to all."""
-    return sorted(range(count), key=lambda index: (index * 0.6180339887498949) % 1)
+    return sorted(range(count), key=lambda index: (index * GOLDEN) % 1)
+
+
+def drawn(
+    generator: torch.Generator, baselines: int, samples: int, *, stratified: bool = True
+) -> tuple[list[int], list[float]]:
+    """Random places on the ways from several baselines: for every sample a baseline, and how far along.
+
+    Baselines take turns in a random order. Stratified places follow each other by the golden ratio from a random start.
+    """
+    turns = torch.randperm(baselines, generator=generator).tolist()
+    alphas = torch.rand(samples, generator=generator, dtype=torch.float64)
+    if stratified:
+        alphas = (alphas[0] + GOLDEN * torch.arange(samples, dtype=torch.float64)) % 1
+    return [turns[index % baselines] for index in range(samples)], alphas.tolist()
 
 
 def lines(problem: Problem, baselines: Tensor) -> list[Curve]:

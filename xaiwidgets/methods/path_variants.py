@@ -12,12 +12,10 @@ from torch import Tensor
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Note, Partial, Range, method
 
-from .curves import Bundle
+from .curves import Bundle, drawn
 from .moments import Moments
 from .noise import Noise, Samples, Seed, group, noisy
 from .paths import Baselines
-
-GOLDEN = 0.6180339887498949  # multiples of it fill [0, 1) evenly, however many there are
 
 
 @method(
@@ -47,11 +45,7 @@ def expected_gradients(
     relative to the summed size of the mean, for the worst row; with stratified places it is on the safe side.
     """
     baselines = problem.baselines(baseline)
-    generator = problem.generator(seed)
-    turns = torch.randperm(len(baselines), generator=generator).tolist()
-    alphas = torch.rand(samples, generator=generator, dtype=torch.float64)
-    if sampling == "stratified":
-        alphas = (alphas[0] + GOLDEN * torch.arange(samples, dtype=torch.float64)) % 1
+    turns, alphas = drawn(problem.generator(seed), len(baselines), samples, stratified=sampling == "stratified")
     score = problem.values()
     rows = torch.arange(problem.rows, device=problem.device)
     of_baselines = problem.values(baselines.flatten(0, 1), rows.repeat(len(baselines)))
@@ -60,9 +54,9 @@ def expected_gradients(
     done = 0
     while done < samples:
         count = min(group(problem), samples - done)
-        starts = [baselines[turns[index % len(turns)]] for index in range(done, done + count)]
+        starts = [baselines[turn] for turn in turns[done : done + count]]
         steps = [problem.points - start for start in starts]
-        places = alphas[done : done + count].tolist()
+        places = alphas[done : done + count]
         points = torch.cat([start + alpha * step for start, step, alpha in zip(starts, steps, places, strict=True)])
         gradients, _scores = problem.gradients(points, rows.repeat(count))
         for gradient, step in zip(gradients.split(problem.rows), steps, strict=True):
