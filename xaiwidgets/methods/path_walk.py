@@ -8,109 +8,51 @@ partial sums end at nodes.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from xaiwidgets.engine.attribution import Attribution
-from xaiwidgets.engine.chunk import Chunk
-from xaiwidgets.engine.errors import InputError, ParameterError
-from xaiwidgets.engine.memory import model_stamp
+from xaiwidgets.engine.errors import ParameterError
 from xaiwidgets.engine.problem import Problem
-from xaiwidgets.engine.target import Scorer, unwrap
 
 from .curves import Line, scattered
 from .quadrature import NARROWEST
+from .walk import Curves, Gaps, Node, Place, Reduce, Walk, curves, frame_bounds
+
+__all__ = ["Curves", "Gaps", "Node", "PathWalk"]
 
 FIRST_CELLS = 8  # the first picture: nine nodes
 FEWEST_TO_STOP = 17  # nine nodes can agree by chance
 
-Reduce = Callable[[Tensor], Tensor]
 
-
-class Node(NamedTuple):
-    """What was found at one place of the path."""
-
-    alpha: float
-    integrand: Tensor  # [...] gradient times (input - baseline), on the model's device
-    total: float  # sum of the integrand: how fast the score rises there
-    score: float
-    probability: float | None  # of the target, from the same forward pass; None without classes
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """How far what has accumulated is from what the score has done, in units of the score.
-
-    end         |sum of all attributions - change of the score|
-    max         the largest such distance anywhere on the way, and `at` where
-    local_sum   the distances of the single cells, summed without their signs: errors cannot cancel in it
-    difference  score of the input - score of the baseline, signed
-    relative    whether the difference is large enough to divide by
-    """
-
-    end: float
-    max: float
-    at: float
-    local_sum: float
-    difference: float
-    relative: bool
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Numbers along the way, all lists of one length (`prob` may be empty).
-
-    alphas  places, ascending: on the path 0..1, of samples their number so far
-    F       the score's change up to there
-    C       the attribution accumulated up to there, summed over the input
-    prob    probability of the target, empty where the model has no classes
-    scores  of the baseline, of the input
-    """
-
-    alphas: list[float]
-    F: list[float]
-    C: list[float]
-    prob: list[float]
-    scores: tuple[float, float]
-    gaps: Gaps
-
-
-class PathWalk:
+class PathWalk(Walk):
     """The straight path from one baseline to the one row of a problem.
 
     start        the baseline [1, ...] like `problem.points`
-    evaluations  gradient evaluations paid so far; a node is paid once
-    seconds      time spent in the model, without what consumers do between two results
+    evaluations  what was paid so far: one gradient for each node, no forward passes
     stopped      why the last walk ended: "tolerance", "steps", or "" while it runs and after a cancel
 
-    Nodes are kept from the moment they are known, on the model's device and in the problem's dtype: a walk that was
-    cancelled or failed is continued by the next one. They are dropped when the model's weights have changed.
+    Nodes are kept on the model's device in the problem's dtype, so that trapezoid, curves and frames can be asked for at any
+    time, over the nodes there are.
     """
 
     def __init__(self, problem: Problem, start: Tensor) -> None:
-        require_one_row(problem)
+        super().__init__(problem)
         if start.shape != problem.points.shape:
             raise ParameterError(
                 "baseline_shape",
                 f"A baseline of shape {list(start.shape)} does not fit an input of shape {list(problem.points.shape)}",
             )
-        self.problem = problem
         with torch.inference_mode(mode=False):
             self.start = start.detach().to(problem.points)
             self._line = Line(0, self.start[0], problem.points[0] - self.start[0])
-        self.evaluations = {"forward": 0, "gradient": 0}
-        self.seconds = 0.0
         self.stopped: Literal["tolerance", "steps", ""] = ""
         self.steps = 0  # nodes asked for by the last walk
-        self.rounding: float | None = None
         self._known: dict[float, Node] = {}
-        self._stamp: Hashable = None
 
     # --- walking -------------------------------------------------------------------------------------------------
 
@@ -165,30 +107,18 @@ class PathWalk:
                 return
             yield from self._visit(run, [(worst[2] - worst[1]) / 2])
 
-    def _begin(self) -> Problem:
-        run = self.problem.begin()
-        run.evaluations = self.evaluations
-        stamp = model_stamp(run.module)
-        if stamp != self._stamp:
-            self._known.clear()
-            self._stamp = stamp
-            with torch.inference_mode(mode=False), torch.no_grad():
-                self.rounding = run.rounding()
-        return run
-
     def _visit(self, run: Problem, alphas: Sequence[float]) -> Iterator[None]:
         """Evaluate nodes, no more at a time than go through the model together; yields after each time."""
         done = 0
         while done < len(alphas):
             part = alphas[done : done + run.chunk_rows]
             places = [Place(alpha, self._line.at(alpha), self._line.step) for alpha in part]
-            started = time.perf_counter()
-            try:
-                look(run, places, self._keep)
-            finally:
-                self.seconds += time.perf_counter() - started
+            self._look(run, places)
             done += len(part)
             yield
+
+    def _forget(self) -> None:
+        self._known.clear()
 
     def _keep(self, node: Node) -> None:
         self._known[node.alpha] = node
@@ -207,7 +137,7 @@ class PathWalk:
 
     def curves(self) -> Curves:
         """The score and what has accumulated, at every node."""
-        nodes = self._require_ready()
+        nodes = self._all_nodes()
         scores = [node.score for node in nodes]
         C, local = [0.0], [0.0]
         for one, two in pairwise(nodes):
@@ -225,7 +155,7 @@ class PathWalk:
     @torch.inference_mode(mode=False)
     def values(self) -> Tensor:
         """The attribution [1, ...]: the trapezoid over all nodes, in the dtype of long sums."""
-        return self._sum(self._require_ready())
+        return self._sum(self._all_nodes())
 
     @torch.inference_mode(mode=False)
     def increments(self, most: int, reduce: Reduce) -> tuple[list[float], Tensor]:
@@ -234,7 +164,7 @@ class PathWalk:
         Edges are nodes, and frames hold equally many cells, so that there are more of them where nodes are dense.
         `reduce` turns a map [1, ...] into a picture [h, w]; where it is linear, frames sum to the reduced values.
         """
-        nodes = self._require_ready()
+        nodes = self._all_nodes()
         bounds = frame_bounds(len(nodes) - 1, most)
         frames = [reduce(self._sum(nodes[low : high + 1])) for low, high in pairwise(bounds)]
         return [nodes[bound].alpha for bound in bounds], torch.stack(frames)
@@ -247,7 +177,7 @@ class PathWalk:
         target: Any = None,
     ) -> Attribution:
         """What is known as an attribution; values in the container of the problem's inputs."""
-        nodes = self._require_ready()
+        nodes = self._all_nodes()
         values = self._sum(nodes)
         score, baseline_score = (torch.tensor([node.score], dtype=torch.float64) for node in (nodes[-1], nodes[0]))
         delta = values.sum().cpu() - (score - baseline_score)
@@ -266,6 +196,10 @@ class PathWalk:
             rounding=self.rounding,
         )
 
+    def _all_nodes(self) -> list[Node]:
+        self._require_ready()
+        return self.nodes
+
     def _sum(self, nodes: Sequence[Node]) -> Tensor:
         """The trapezoid [1, ...] over consecutive nodes."""
         total = torch.zeros_like(nodes[0].integrand, dtype=self.problem.sum_dtype)
@@ -273,98 +207,6 @@ class PathWalk:
         for before, node, after in zip(ends, nodes, ends[2:], strict=False):
             total.add_(node.integrand, alpha=(after - before) / 2)
         return total.unsqueeze(0)
-
-    def _require_ready(self) -> list[Node]:
-        if not self.ready:
-            raise ParameterError("nothing_yet", "Nothing is known of the path yet", hint="Walk it first.")
-        return self.nodes
-
-
-# --- shared with walks over samples ----------------------------------------------------------------------------------
-
-
-class Place(NamedTuple):
-    """A point to look at, and what the gradient found there is multiplied with."""
-
-    alpha: float
-    point: Tensor  # [...]
-    step: Tensor
-
-
-def look(run: Problem, places: Sequence[Place], keep: Callable[[Node], None]) -> None:
-    """Evaluate the places of the only row. Nodes are kept as they come: a failure later on takes none of them back."""
-    chance = _probability(run)
-    points = torch.stack([place.point for place in places])
-    numbers = torch.arange(len(places), device=run.device)
-
-    def work(chunk: Chunk) -> tuple[Tensor, ...]:
-        output = chunk.output()
-        scores = chunk.scores(output)
-        probabilities = chance(output, chunk.rows).detach() if chance and _classes(output) > 1 else None
-        (gradients,) = chunk.differentiate(scores, chunk.leaf)
-        chosen = [places[number] for number in chunk.leaves[1].long().tolist()]
-        integrands = [gradient * place.step for gradient, place in zip(gradients, chosen, strict=True)]
-        columns = [torch.stack([one.sum(dtype=run.sum_dtype) for one in integrands]), scores.detach()]
-        columns += [probabilities] if probabilities is not None else []
-        found = torch.stack([column.to(run.sum_dtype) for column in columns], dim=1).tolist()  # one wait for the device
-        for place, integrand, (total, score, *probability) in zip(chosen, integrands, found, strict=True):
-            keep(Node(place.alpha, integrand, total, score, probability[0] if probability else None))
-        return (scores.detach(),)
-
-    with torch.inference_mode(mode=False), torch.no_grad():
-        run.evaluate(work, (points, numbers), torch.zeros_like(numbers))
-
-
-def curves(
-    alphas: list[float],
-    *,
-    F: list[float],
-    C: list[float],
-    prob: list[float],
-    scores: tuple[float, float],
-    local_sum: float,
-) -> Curves:
-    """Curves with their gaps."""
-    distances = [abs(accumulated - change) for accumulated, change in zip(C, F, strict=True)]
-    largest = max(range(len(distances)), key=distances.__getitem__)
-    gaps = Gaps(
-        end=distances[-1],
-        max=distances[largest],
-        at=alphas[largest],
-        local_sum=local_sum,
-        difference=F[-1],
-        relative=F[-1] != 0 and abs(F[-1]) >= 1e-3 * max(map(abs, scores)),
-    )
-    return Curves(alphas, F, C, prob, scores, gaps)
-
-
-def frame_bounds(cells: int, most: int) -> list[int]:
-    """Cut a number of cells into at most so many frames of equally many: the K + 1 bounds."""
-    frames = max(1, min(most, cells))
-    return [frame * cells // frames for frame in range(frames + 1)]
-
-
-def require_one_row(problem: Problem) -> None:
-    if problem.rows != 1 or problem.columns != 1:
-        raise InputError(
-            "one_row",
-            f"A path is walked for one input and one target, not for {problem.rows} and {problem.columns}",
-            hint="Pass a batch of one.",
-        )
-
-
-def _probability(problem: Problem) -> Scorer | None:
-    """What gives the probability of the class in question (of a contrast, of the first); None where none is named."""
-    scorer = problem.scorers[0]
-    index = scorer.terms[0][1]
-    return None if scorer.function is not None or index is None else Scorer(index, "probability", problem.samples)
-
-
-def _classes(output: Any) -> int:
-    scores = unwrap(output)
-    if scores.ndim < 2:
-        return 1
-    return scores.shape[-1 if scores.ndim <= 3 else 1]
 
 
 def _cell(one: Node, two: Node) -> float:

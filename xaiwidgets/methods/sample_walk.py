@@ -5,9 +5,10 @@ The running mean is the attribution so far; what every few samples have added is
 
 from __future__ import annotations
 
-import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
+from math import isnan, nan
 from typing import Any, Literal
 
 import torch
@@ -15,20 +16,19 @@ from torch import Tensor
 
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import ParameterError
-from xaiwidgets.engine.memory import model_stamp
 from xaiwidgets.engine.problem import Problem
 
 from .curves import drawn
 from .moments import Moments
 from .noise import group, noisy
-from .path_walk import Curves, Node, Place, Reduce, curves, frame_bounds, look, require_one_row
+from .walk import Curves, Node, Place, Reduce, Walk, curves, frame_bounds
 
 MOST_SUMS = 32  # sums of consecutive samples that are kept
 
 Kind = Literal["expected_gradients", "smoothgrad_x_input"]
 
 
-class SampleWalk:
+class SampleWalk(Walk):
     """Expected gradients, or SmoothGrad times input, of the one row of a problem.
 
     references   [k, 1, ...] like the problem's points
@@ -36,15 +36,11 @@ class SampleWalk:
     kind         "expected_gradients": references are baselines; each sample is a random place on the way from one of them,
                  the same places as those of the method of that name with this seed. "smoothgrad_x_input": references are
                  the noisy inputs themselves (see `noisy_copies`), taken in their order; each is multiplied with its gradient
-    evaluations  {"forward", "gradient"} paid so far: scores of the references count as forward
-    seconds      time spent in the model, without what consumers do between two results
-
-    Samples are kept from the moment they are known: a walk that was cancelled or failed is continued by the next one. They
-    are dropped when the model's weights have changed.
+    evaluations  what was paid so far: one gradient for each sample, one forward pass for each reference and for the input
     """
 
     def __init__(self, problem: Problem, references: Tensor, *, samples: int, seed: int, kind: Kind) -> None:
-        require_one_row(problem)
+        super().__init__(problem)
         if references.ndim < 1 or len(references) < 1 or references.shape[1:] != problem.points.shape:
             raise ParameterError(
                 "baseline_shape",
@@ -53,7 +49,6 @@ class SampleWalk:
             )
         if samples < 1:
             raise ParameterError("parameter_range", f"samples={samples} is too few", hint="From 1 on.")
-        self.problem = problem
         self.kind = kind
         with torch.inference_mode(mode=False):
             self.references = references.detach().to(problem.points)
@@ -63,12 +58,7 @@ class SampleWalk:
             if kind == "expected_gradients"
             else (list(range(self.samples)), [0.0] * self.samples)
         )
-        self.evaluations = {"forward": 0, "gradient": 0}
-        self.seconds = 0.0
-        self.rounding: float | None = None
         self._each = -(-self.samples // MOST_SUMS)  # samples in one of the sums
-        self._stamp: Hashable = None
-        self._score: float | None = None
         self._forget()
 
     # --- walking -------------------------------------------------------------------------------------------------
@@ -76,39 +66,23 @@ class SampleWalk:
     def walk(self) -> Iterator[None]:
         """Evaluate what is missing, a few samples at a time; yields after each few, never if there is nothing new."""
         run = self._begin()
-        if self._score is None:
+        if isnan(self._score):
             self._score = self._values(run, run.points)[0]
         while self.done < self.samples:
             upcoming = range(self.done, min(self.samples, self.done + group(run)))
             self._score_baselines(run, [self._turns[index] for index in upcoming])
-            places = [self._place(index) for index in upcoming]
-            started = time.perf_counter()
-            try:
-                look(run, places, self._keep)
-            finally:
-                self.seconds += time.perf_counter() - started
+            self._look(run, [self._place(index) for index in upcoming])
             yield
         unused = [turn for turn in range(len(self.references)) if turn not in self._baseline_scores]
         if unused and self.kind == "expected_gradients":  # the expectation is over all of them
             self._score_baselines(run, unused)
             yield
 
-    def _begin(self) -> Problem:
-        run = self.problem.begin()
-        run.evaluations = self.evaluations
-        stamp = model_stamp(run.module)
-        if stamp != self._stamp:
-            self._forget()
-            self._stamp = stamp
-            with torch.inference_mode(mode=False), torch.no_grad():
-                self.rounding = run.rounding()
-        return run
-
     def _forget(self) -> None:
         self._totals: list[float] = []
         self._moments = Moments()
         self._sums: list[Tensor] = []
-        self._score = None
+        self._score = nan  # of the input; until known
         self._baseline_scores: dict[int, float] = {}
 
     def _place(self, index: int) -> Place:
@@ -120,12 +94,16 @@ class SampleWalk:
 
     def _keep(self, node: Node) -> None:
         if node.alpha < self.done:
-            return  # evaluated a second time, because memory ran out in the middle of keeping
+            return  # looked at a second time, because memory ran out in the middle of a chunk
+        # What may run out of memory comes first, so that a sample is in all of the sums or in none.
         value = node.integrand.to(self.problem.sum_dtype).unsqueeze(0)
+        moments = copy.copy(self._moments)
+        moments.add(value)
         if self.done % self._each == 0:
-            self._sums.append(torch.zeros_like(value))
-        self._sums[-1].add_(value)
-        self._moments.add(value)
+            self._sums.append(value)
+        else:
+            self._sums[-1] = self._sums[-1] + value
+        self._moments = moments
         self._totals.append(node.total)
 
     def _score_baselines(self, run: Problem, turns: Sequence[int]) -> None:
@@ -140,12 +118,10 @@ class SampleWalk:
             self._baseline_scores.update(zip(missing, scores, strict=True))
 
     def _values(self, run: Problem, points: Tensor) -> list[float]:
-        started = time.perf_counter()
-        with torch.inference_mode(mode=False), torch.no_grad():
+        with self._at_work():
             rows = torch.zeros(len(points), dtype=torch.long, device=run.device)
             scores: list[float] = run.values(points, rows).tolist()
-        self.seconds += time.perf_counter() - started
-        return scores
+            return scores
 
     # --- what is known -------------------------------------------------------------------------------------------
 
@@ -162,9 +138,11 @@ class SampleWalk:
     def curves(self) -> Curves:
         """After every number of samples: C the sum of the running mean, F what it should be by the references so far.
 
-        `gaps.local_sum` is the mean distance of a single sample from what it should be: what sampling has to average out.
+        `gaps.max` is the largest in the second half: the first few samples say nothing yet. `gaps.local_sum` is the mean
+        distance of a single sample from what it should be, which sampling has to average out.
         """
-        score = self._require_ready()
+        self._require_ready()
+        score = self._score
         counts = range(1, self.done + 1)
         starts = [self._baseline_of(index) for index in range(self.done)]
         F = [score - total / count for total, count in zip(accumulate(starts), counts, strict=True)]
@@ -177,6 +155,7 @@ class SampleWalk:
             prob=[],
             scores=(self._baseline_score(), score),
             local_sum=sum(distances) / self.done,
+            settled=self.done // 2,
         )
 
     @torch.inference_mode(mode=False)
@@ -208,7 +187,7 @@ class SampleWalk:
         self, method: str = "", parameters: Mapping[str, Any] | None = None, target: Any = None
     ) -> Attribution:
         """What is known as an attribution. SmoothGrad times input promises no sum and has no `delta`."""
-        score = torch.tensor([self._require_ready()], dtype=torch.float64)
+        score = torch.tensor([self._score], dtype=torch.float64)
         baseline_score = torch.tensor([self._baseline_score()], dtype=torch.float64)
         values, like = self._moments.mean, self.problem.points
         complete = self.kind == "expected_gradients"
@@ -234,12 +213,6 @@ class SampleWalk:
     def _baseline_score(self) -> float:
         """Averaged over the references known; after a whole walk, over all."""
         return sum(self._baseline_scores.values()) / len(self._baseline_scores)
-
-    def _require_ready(self) -> float:
-        """The score of the input."""
-        if not self.ready or self._score is None:
-            raise ParameterError("nothing_yet", "No sample is known yet", hint="Walk first.")
-        return self._score
 
 
 def noisy_copies(problem: Problem, samples: int, noise: float = 0.15, seed: int = 0) -> Tensor:
