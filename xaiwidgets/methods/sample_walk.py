@@ -82,7 +82,7 @@ class SampleWalk(Walk):
         self._totals: list[float] = []
         self._moments = Moments()
         self._sums: list[Tensor] = []
-        self._score = nan  # of the input; until known
+        self._score: float = nan  # of the input; until known
         self._baseline_scores: dict[int, float] = {}
 
     def _place(self, index: int) -> Place:
