@@ -1,6 +1,7 @@
 // What the explorer says in words: for screen readers, captions, names and files. Pure functions of the traits.
 
 import { formatNumber, formatPercent, formatSigned } from "../lib/format";
+import type { PathStore } from "./store";
 import type { BaselineInfo, Cumulative, Mode, RunTraits } from "./traits";
 
 type Curve = Pick<RunTraits, "alphas" | "F" | "C" | "prob" | "scores" | "gaps" | "facts">;
@@ -177,7 +178,14 @@ export const CUMULATIVE_HELP =
   "The integral adds up to the change of the output, at every place. The running mean divides it by α, as if the rest of the path looked like its beginning: early, steep gradients then seem to outweigh everything. It is here to compare with figures drawn that way.";
 
 /** The question as one line: the widget's name for screen readers, and the title of exported figures. */
-export function questionText(from: string, target: string, foil: string | null, mode: Mode): string {
-  const start = mode === "path" ? `From ${from || "a baseline"}` : `From a distribution around ${from || "a baseline"}`;
+export function questionText(baseline: string, target: string, foil: string | null, mode: Mode): string {
+  const from = baseline || "a baseline";
+  const start = mode === "path" ? `From ${from}` : `From many like ${from}`;
   return `${start} to this input, how does the model reach ${target || "its answer"}${foil ? ` rather than ${foil}` : ""}?`;
+}
+
+export function questionOf(store: PathStore): string {
+  const { target_label: target, foil_label: foil } = store.question.value;
+  const baseline = store.baseline.value;
+  return questionText(baseline ? baselineTitle(baseline) : "", target, foil, store.mode.value);
 }

@@ -1,0 +1,213 @@
+// Every baseline as a chip: its picture, what it was asked with, how well it adds up, and its total map on one scale.
+
+import { computed, type ReadonlySignal } from "@preact/signals";
+import { useMemo, useState } from "preact/hooks";
+import { Slider } from "../components/slider";
+import { formatCount, formatNumber, formatPercent } from "../lib/format";
+import { GOOD_GAP } from "../lib/gap";
+import { AddBaseline } from "./baseline-form";
+import { ModeSwitch } from "./modes";
+import { DisagreementMap, Multiple, type Multiples, multiplesOf } from "./small-multiples";
+import type { PathStore } from "./store";
+import { BaselinePicture } from "./thumbnail";
+import type { BaselineInfo, BaselineKind, KindParameter, Mode } from "./traits";
+import { baselineName, baselineStatus, baselineTitle } from "./words";
+
+/** What the chip says below its title. */
+function Status({ baseline, mode }: { baseline: BaselineInfo; mode: Mode }) {
+  const status = baseline.modes.includes(mode) ? (baseline.status[mode] ?? "new") : "new";
+  const text = baselineStatus(baseline, mode);
+  const large = status === "ready" && (baseline.gap[mode] ?? 0) > GOOD_GAP;
+  return (
+    <span class="xw-chip-status" data-tone={status === "failed" ? "bad" : large ? "warn" : "quiet"}>
+      {status === "running" && <span class="xw-spinner" aria-hidden="true" />}
+      {text}
+    </span>
+  );
+}
+
+function sigmaOf(kind: BaselineKind | undefined): KindParameter | undefined {
+  return kind?.params.find((one) => one.name === "sigma");
+}
+
+/** A slider that asks for another baseline of the same kind when it is let go. */
+function Sigma({ store, baseline, range }: { store: PathStore; baseline: BaselineInfo; range: KindParameter }) {
+  const [dragged, setDragged] = useState<number | null>(null);
+  return (
+    <Slider
+      wide
+      label="σ"
+      value={dragged ?? baseline.params.sigma ?? range.default}
+      low={range.low}
+      high={range.high}
+      step={range.step}
+      integer={range.integer}
+      help={`${range.title}: a new baseline when released`}
+      offReason={store.offReason.value}
+      format={formatNumber}
+      onPreview={setDragged}
+      onSettle={(sigma) => {
+        setDragged(null);
+        if (sigma !== baseline.params.sigma) store.requestBaseline(baseline.kind, { ...baseline.params, sigma });
+      }}
+    />
+  );
+}
+
+function Reroll({ store, baseline, seed }: { store: PathStore; baseline: BaselineInfo; seed: number }) {
+  return (
+    <span class="xw-reroll">
+      <span class="xw-label">seed {seed}</span>
+      <button
+        type="button"
+        class="xw-button xw-button-icon"
+        aria-label={`draw ${baselineTitle(baseline)} again with seed ${seed + 1}`}
+        title={store.offReason.value || "draw again with the next seed: does the answer depend on chance?"}
+        disabled={!store.live}
+        onClick={() => store.requestBaseline(baseline.kind, { ...baseline.params, seed: seed + 1 })}
+      >
+        ⟳
+      </button>
+    </span>
+  );
+}
+
+interface ChipProps {
+  store: PathStore;
+  baseline: BaselineInfo;
+  multiples: ReadonlySignal<Multiples>;
+}
+
+function Chip({ store, baseline, multiples }: ChipProps) {
+  const mode = store.mode.value;
+  const kind = store.kinds.value.find((one) => one.kind === baseline.kind);
+  const sigma = baseline.params.sigma === undefined ? undefined : sigmaOf(kind);
+  const possible = baseline.modes.includes(mode);
+  const here = store.holds(mode, baseline.id);
+  const chosen = baseline.id === store.baselineId.value;
+  const reason = !possible ? baselineStatus(baseline, mode) : here || chosen ? "" : store.offReason.value;
+  return (
+    <div class="xw-baseline" data-chosen={chosen}>
+      <label class="xw-baseline-label" title={reason || baselineName(baseline, mode)}>
+        <input
+          type="radio"
+          class="xw-hidden-input"
+          name={`${store.uid}-baseline`}
+          value={baseline.id}
+          checked={chosen}
+          disabled={reason !== ""}
+          aria-label={baselineName(baseline, mode)}
+          onChange={() => store.showBaseline(baseline.id)}
+        />
+        <span class="xw-baseline-card" aria-hidden="true">
+          <span class="xw-baseline-pictures">
+            <BaselinePicture store={store} baseline={baseline} />
+            <Multiple store={store} id={baseline.id} multiples={multiples} />
+          </span>
+          <span class="xw-baseline-title">
+            <bdi>{baselineTitle(baseline)}</bdi>
+          </span>
+          <Status baseline={baseline} mode={mode} />
+        </span>
+      </label>
+      {sigma && <Sigma store={store} baseline={baseline} range={sigma} />}
+      {baseline.params.seed !== undefined && <Reroll store={store} baseline={baseline} seed={baseline.params.seed} />}
+    </div>
+  );
+}
+
+/** Forward and backward passes that the baselines without a result will take. */
+export function costOfOthers(baselines: readonly BaselineInfo[], mode: Mode, each: number): number {
+  const open = (one: BaselineInfo) =>
+    one.modes.includes(mode) && !["ready", "running"].includes(one.status[mode] ?? "new");
+  return each * baselines.filter(open).length;
+}
+
+function CompareButton({ store }: { store: PathStore }) {
+  const mode = store.mode.value;
+  const { steps = 65, samples = 128 } = store.params.value.parameters;
+  const cost = costOfOthers(store.baselines.value, mode, Number(mode === "path" ? steps : samples));
+  if (cost === 0) return null;
+  return (
+    <button
+      type="button"
+      class="xw-button"
+      title={store.offReason.value || "compute every baseline that has no map yet"}
+      disabled={!store.live || store.running.value}
+      onClick={() => store.compare()}
+    >
+      Compute the others (≈ {formatCount(cost)} evaluations)
+    </button>
+  );
+}
+
+function Toggles({ store }: { store: PathStore }) {
+  const { blind, disagreement } = store.display.value;
+  const baseline = store.baseline.value;
+  const share = baseline?.blind;
+  return (
+    <>
+      {store.medium.value === "image" && typeof share === "number" && (
+        <label
+          class="xw-field"
+          title="hatch what cannot get credit: there, baseline and input are the same, so the difference is zero (x)"
+        >
+          <input
+            type="checkbox"
+            class="xw-checkbox"
+            checked={blind}
+            onChange={(event) => store.show({ blind: event.currentTarget.checked })}
+          />
+          <span>
+            blind spot <span class="xw-number">{formatPercent(share, 0)}</span>
+          </span>
+        </label>
+      )}
+      <label class="xw-field" title="where the answer depends on the baseline: standard deviation of their maps (d)">
+        <input
+          type="checkbox"
+          class="xw-checkbox"
+          checked={disagreement}
+          onChange={(event) => store.show({ disagreement: event.currentTarget.checked })}
+        />
+        <span>disagreement</span>
+      </label>
+    </>
+  );
+}
+
+function MultiplesNote({ multiples }: { multiples: ReadonlySignal<Multiples> }) {
+  const { fields, range } = multiples.value;
+  if (fields.size < 2) return null;
+  return (
+    <p class="xw-legend-note">
+      The maps of {fields.size} baselines share one scale: full colour at ±{formatNumber(range)} per pixel
+    </p>
+  );
+}
+
+export function Baselines({ store }: { store: PathStore }) {
+  const multiples = useMemo(() => computed(() => multiplesOf(store)), [store]);
+  return (
+    <section class="xw-baselines" aria-label="baselines">
+      <div class="xw-baselines-head">
+        <h3 class="xw-heading">Baselines</h3>
+        <ModeSwitch store={store} />
+        <Toggles store={store} />
+        <span class="xw-footer-tools">
+          <CompareButton store={store} />
+          <AddBaseline store={store} />
+        </span>
+      </div>
+      <div class="xw-baseline-strip">
+        <div class="xw-baseline-list" role="radiogroup" aria-label="baseline">
+          {store.baselines.value.map((baseline) => (
+            <Chip key={baseline.id} store={store} baseline={baseline} multiples={multiples} />
+          ))}
+        </div>
+        <DisagreementMap store={store} multiples={multiples} />
+      </div>
+      <MultiplesNote multiples={multiples} />
+    </section>
+  );
+}

@@ -1,0 +1,95 @@
+// The last line: what else can be done with what is on show.
+
+import type { Signal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { ExportMenu, type Format } from "../components/export-menu";
+import { fileFromKernel } from "../lib/kernel-file";
+import { csvOf, jsonOf } from "./export-data";
+import { figurePng, figureSvg } from "./export-figure";
+import type { Run } from "./run";
+import type { PathStore } from "./store";
+import { questionOf } from "./words";
+
+const PYTHON_LINES = [
+  { text: 'w.to_html("path.html")', means: "a page that works without a kernel" },
+  { text: 'w.result.save("path.safetensors")', means: "the attribution on show" },
+  { text: "w.alphas, w.F, w.C", means: "the curves" },
+];
+
+export function formatsOf(store: PathStore): Format[] {
+  const withRun =
+    (make: (run: Run) => Blob | Promise<Blob>): Format["make"] =>
+    () => {
+      const run = store.lastRun.value;
+      if (!run) throw new Error("There is nothing to save yet.");
+      return make(run);
+    };
+  const blob = (text: string, type: string) => new Blob([text], { type });
+  return [
+    { name: "png", title: "PNG figure", make: withRun((run) => figurePng(store, run)) },
+    { name: "svg", title: "SVG figure", make: withRun((run) => blob(figureSvg(store, run).markup, "image/svg+xml")) },
+    {
+      name: "csv",
+      title: "CSV of the curves",
+      make: withRun((run) => blob(csvOf(run, questionOf(store)), "text/csv")),
+    },
+    {
+      name: "json",
+      title: "JSON of the run, with provenance",
+      make: withRun((run) => blob(jsonOf(store, run), "application/json")),
+    },
+    {
+      name: "html",
+      title: "HTML page that works offline",
+      live: true,
+      make: () => fileFromKernel(store.bridge, "html"),
+    },
+    { name: "npy", title: "NumPy array", live: true, make: () => fileFromKernel(store.bridge, "npy") },
+  ];
+}
+
+interface ToggleProps {
+  open: Signal<boolean>;
+  title: string;
+  text: string;
+  label?: string;
+}
+
+function Toggle({ open, title, text, label }: ToggleProps) {
+  return (
+    <button
+      type="button"
+      class="xw-button"
+      title={title}
+      aria-label={label}
+      aria-expanded={open.value}
+      onClick={() => {
+        open.value = !open.value;
+      }}
+    >
+      {text}
+    </button>
+  );
+}
+
+export function PathFooter({ store }: { store: PathStore }) {
+  const formats = useMemo(() => formatsOf(store), [store]);
+  return (
+    <div class="xw-footer">
+      <p class="xw-quiet xw-path-caveat">
+        The path tells what the model does between these two inputs. Another baseline is another question: compare them.
+      </p>
+      <span class="xw-footer-tools">
+        <Toggle open={store.tableOpen} title="the curves as a table (t)" text="Table" />
+        <ExportMenu
+          open={store.exportOpen}
+          formats={formats}
+          pythonLines={PYTHON_LINES}
+          ready={store.lastRun.value !== null}
+          offReason={store.offReason.value}
+        />
+        <Toggle open={store.helpOpen} title="keys (?)" text="?" label="keys" />
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,40 @@
+// The total maps of all computed baselines side by side: one resolution, one scale.
+
+import { clipRange } from "../lib/percentile";
+import type { Field } from "./run";
+
+/** The mean over blocks, for values are per pixel; null where the sizes do not divide. */
+export function coarsened(field: Field, width: number, height: number): Field | null {
+  const across = field.width / width;
+  const down = field.height / height;
+  if (across === 1 && down === 1) return field;
+  if (!Number.isInteger(across) || !Number.isInteger(down)) return null;
+  const values = new Float32Array(width * height);
+  for (let y = 0, i = 0; y < field.height; y++) {
+    const row = Math.floor(y / down) * width;
+    for (let x = 0; x < field.width; x++, i++) {
+      const at = row + Math.floor(x / across);
+      values[at] = (values[at] ?? 0) + (field.values[i] ?? 0) / (across * down);
+    }
+  }
+  return { width, height, values };
+}
+
+/** All at the resolution of the coarsest: saved maps may be coarser than the one on show. */
+export function sameResolution(fields: readonly Field[]): Field[] {
+  const [first, ...rest] = fields;
+  if (!first) return [];
+  const { width, height } = rest.reduce((coarsest, one) => (one.width < coarsest.width ? one : coarsest), first);
+  return fields.map((one) => coarsened(one, width, height)).filter((one) => one !== null);
+}
+
+/** The magnitude drawn at full strength in all of them: a percentile over everything shown together. */
+export function commonRange(fields: readonly Field[], percent: number): number {
+  const all = new Float32Array(fields.reduce((count, { values }) => count + values.length, 0));
+  let at = 0;
+  for (const { values } of fields) {
+    all.set(values, at);
+    at += values.length;
+  }
+  return all.length > 0 ? clipRange(all, percent) : 0;
+}
