@@ -59,6 +59,7 @@ class SampleWalk(Walk):
             else (list(range(self.samples)), [0.0] * self.samples)
         )
         self._each = -(-self.samples // MOST_SUMS)  # samples in one of the sums
+        self._score = nan
         self._forget()
 
     # --- walking -------------------------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ class SampleWalk(Walk):
         self._totals: list[float] = []
         self._moments = Moments()
         self._sums: list[Tensor] = []
-        self._score: float = nan  # of the input; until known
+        self._score = nan  # of the input; until known
         self._baseline_scores: dict[int, float] = {}
 
     def _place(self, index: int) -> Place:
