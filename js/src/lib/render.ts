@@ -73,8 +73,9 @@ export function renderMap(
   signed: boolean,
   options: RenderOptions = {},
 ): Rendered {
-  const ranking = options.ranking ?? new Ranking(values);
-  const range = rangeOf(display, ranking, options.sharedRange);
+  // a known range spares the sort of all values
+  const known = display.scale_mode === "fixed" && display.range > 0;
+  const range = known ? display.range : rangeOf(display, options.ranking ?? new Ranking(values), options.sharedRange);
   const diverging = signed && display.sign !== "absolute";
   const flip = options.polarity === "cool";
   const colours = new Uint32Array(values.length);

@@ -1,6 +1,7 @@
 // The maps of panels 2 and 3 at the place on show, and the magnitude that gets the full colour in each.
 
 import { computed, type ReadonlySignal } from "@preact/signals";
+import { type Lut, lutFor, type PaletteKind } from "../lib/palettes";
 import { clipRange } from "../lib/percentile";
 import {
   type Field,
@@ -32,6 +33,8 @@ export class Maps {
   readonly averaged: ReadonlySignal<boolean>;
   /** Whether every place has a scale of its own. */
   readonly rescaled: ReadonlySignal<boolean>;
+  /** Colours of maps with and without sign. */
+  readonly tables: Record<PaletteKind, ReadonlySignal<Lut>>;
 
   constructor(store: PathStore) {
     const clip = computed(() => store.display.value.clip);
@@ -40,6 +43,9 @@ export class Maps {
       return mode === "distribution" || (mode === "path" && store.cumulative.value === "running_mean");
     });
     this.rescaled = computed(() => store.frameScale.value === "each");
+    const table = (kind: PaletteKind) =>
+      computed(() => lutFor(store.palette.value, kind, store.shade.value, store.lut.value));
+    this.tables = { diverging: table("diverging"), sequential: table("sequential") };
     const rateRange = computed(() => {
       const frames = store.lastRun.value?.frames;
       return frames ? sharedRateRange(frames, clip.value) : 0;
