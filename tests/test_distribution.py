@@ -1,6 +1,7 @@
-"""What a user installs: the bundle is in the sdist and the wheel, not in git, and builds with no Node on PATH."""
+"""What a user installs: the front end is in the sdist and the wheel, not in git, and builds with no Node on PATH."""
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -12,23 +13,30 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BUILT = {f"xaiwidgets/static/{name}" for name in ("xaiwidgets.js", "xaiwidgets.css", "loader.js")}
+STATIC = ROOT / "xaiwidgets" / "static"
+PARTS = json.loads((STATIC / "parts.json").read_text())
+BUILT = {
+    f"xaiwidgets/static/{name}"
+    for names in (["loader.js", "assemble.js", "page.js", "parts.json"], *PARTS.values())
+    for name in names
+}
 
 
 def build(kind: str, folder: Path) -> Path:
-    """Build a distribution from this checkout with the bundle that is there."""
+    """Build a distribution from this checkout with the front end that is there."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "XW_SKIP_JS": "1"})
     return next(folder.iterdir())
 
 
-def test_the_wheel_holds_the_bundle_and_no_sources(tmp_path):
+def test_the_wheel_holds_the_front_end_and_no_sources(tmp_path):
     names = set(zipfile.ZipFile(build("wheel", tmp_path)).namelist())
     assert names >= BUILT | {"xaiwidgets/py.typed", "xaiwidgets/api.py"}
+    assert {name for name in names if "/static/" in name} == BUILT
     assert not [name for name in names if name.startswith(("js/", "tests/", "notebooks/"))]
 
 
-def test_the_sdist_holds_the_bundle_and_its_sources(tmp_path):
+def test_the_sdist_holds_the_front_end_and_its_sources(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= BUILT | {"js/src/index.ts", "js/package-lock.json", "hatch_build.py", "LICENSE"}
@@ -36,19 +44,22 @@ def test_the_sdist_holds_the_bundle_and_its_sources(tmp_path):
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-def test_git_does_not_hold_the_bundle():
+def test_git_does_not_hold_what_is_built():
     tracked = subprocess.run(
         ["git", "ls-files", "xaiwidgets/static"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert tracked.stdout == ""
 
 
-def test_the_bundle_is_small():
-    assert len(gzip.compress((ROOT / "xaiwidgets/static/xaiwidgets.js").read_bytes())) <= 45_000
+@pytest.mark.parametrize("kind", PARTS)
+def test_what_a_widget_loads_is_small(kind):
+    sizes = {name: len(gzip.compress((STATIC / name).read_bytes())) for name in ["assemble.js", *PARTS[kind]]}
+    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 45_000
+    assert sum(sizes.values()) <= 60_000
 
 
 def test_it_installs_with_no_node_on_path(tmp_path):
-    """As `pip install .` does it: an isolated build, here from a copy without bundle and packages."""
+    """As `pip install .` does it: an isolated build, here from a copy with nothing built or installed."""
     ignored = shutil.ignore_patterns(
         ".git", ".venv", "node_modules", "static", "build", "out", ".*_cache", "__pycache__"
     )

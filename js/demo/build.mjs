@@ -4,8 +4,8 @@ import { build } from "esbuild";
 
 await build({
   absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
-  entryPoints: ["demo/main.ts"],
-  outfile: "demo/out/demo.js",
+  entryPoints: { demo: "demo/main.ts", styles: "src/styles.css" },
+  outdir: "demo/out",
   bundle: true,
   format: "esm",
   target: "es2022",

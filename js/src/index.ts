@@ -1,40 +1,30 @@
-// The module a notebook host loads: `initialize` for the hidden core, `render` for a widget that carries the bundle
-// itself, `mountStatic` for the exported page.
+// All widgets in one module, for development (`npm run dev`), the demo page and the tests. What is shipped is divided:
+// see lib/assembly.ts.
 
-import { bidFarewell } from "./lib/farewell";
-import type { Model, RenderContext } from "./lib/host";
-import { sharing } from "./lib/shared";
+import type { RenderContext } from "./lib/host";
 import { StaticModel } from "./lib/static-model";
-import { mountHeatmap } from "./widgets/heatmap";
+import { beginView, type Draw } from "./lib/view";
+import { mount as heatmap } from "./widgets/heatmap";
+import { mount as path } from "./widgets/path";
 
-const WIDGETS: Readonly<Record<string, typeof mountHeatmap>> = { heatmap: mountHeatmap };
+const WIDGETS: Readonly<Record<string, Draw>> = { heatmap, path };
 
 /** Draw a widget into an element; everything ends with the signal or with the returned function. */
-function mount({ model, el, signal }: RenderContext): () => void {
+function render(context: RenderContext): () => void {
+  const { model, el } = context;
   const kind = String(model.get("_kind"));
-  const widget = WIDGETS[kind];
-  if (!widget) {
-    el.textContent = `xaiwidgets: this version cannot draw the widget “${kind}”.`;
-    return () => {};
-  }
-  const ended = new AbortController();
-  const lifetime = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
-  widget(model, el, lifetime);
-  // only a host that says when a view ends has ends worth reporting
-  if (signal) bidFarewell(model, el, lifetime);
-  return () => ended.abort();
+  const draw = WIDGETS[kind];
+  if (!draw) throw new Error(`src/index.ts knows no widget “${kind}”`);
+  const { lifetime, end } = beginView(context);
+  draw(model, el, lifetime);
+  return end;
 }
 
 /** Draw saved traits without a kernel. Views given the same model stay in step. */
 export function mountStatic(el: HTMLElement, state: Record<string, unknown> | StaticModel): () => void {
-  return mount({ model: state instanceof StaticModel ? state : new StaticModel(state), el });
+  return render({ model: state instanceof StaticModel ? state : new StaticModel(state), el });
 }
 
 export { StaticModel };
 
-/** The hidden core, once a notebook: what its widgets draw themselves with. */
-function initialize({ model: core }: { model: Model }): { mount: typeof mount } {
-  return { mount: (context) => mount({ ...context, model: sharing(context.model, core) }) };
-}
-
-export default { initialize, render: mount };
+export default { render };

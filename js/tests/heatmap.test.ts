@@ -38,11 +38,6 @@ describe("lifecycle", () => {
     expect(lonely.listenerCount).toBe(0);
     expect(el.childElementCount).toBe(0);
   });
-
-  it("names a kind it does not know", () => {
-    mountStatic(el, { _kind: "<b>new</b>" });
-    expect(el.textContent).toContain("<b>new</b>");
-  });
 });
 
 describe("hostile text", () => {

@@ -13,7 +13,6 @@ from xaiwidgets.live.colors import table
 from xaiwidgets.live.notebook import convert, execute
 from xaiwidgets.live.render import render
 from xaiwidgets.live.transport import unpack
-from xaiwidgets.widgets.frontend import STATIC
 
 POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' blob:\">"
 
@@ -70,7 +69,7 @@ def test_a_notebook_becomes_a_page_whose_widgets_work(offline, tmp_path):
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("w")])
     execute(notebook, tmp_path)
-    (tmp_path / "book.html").write_text(convert(notebook, STATIC), encoding="utf-8")
+    (tmp_path / "book.html").write_text(convert(notebook), encoding="utf-8")
     offline.goto((tmp_path / "book.html").as_uri())
     expect(offline.locator(".xw-widget")).to_have_count(2)
     expect(offline.locator("select[aria-label=method] option").first).to_have_text("Saliency")

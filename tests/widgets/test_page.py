@@ -21,8 +21,9 @@ from pages import PATIENCE, Colourful, Elements, RecordingComm, ask, colourful_i
 
 import xaiwidgets as xw
 from xaiwidgets.examples import Example, photographs
+from xaiwidgets.live.assets import asset, parts
 from xaiwidgets.live.transport import unpack
-from xaiwidgets.widgets.frontend import core
+from xaiwidgets.widgets.frontend import Core, core
 
 Make = Callable[..., Any]
 HOSTILE = [
@@ -356,7 +357,51 @@ def test_the_code_is_saved_once(make: Make, model: Colourful) -> None:
     for widget in widgets:
         state = widget.get_state()
         assert len(state["_esm"]) < 1000
+        assert state["_parts"] == {}
         assert state["_core"] == f"IPY_MODEL_{core().model_id}" or core().model_id in str(state["_core"])
+    carried = core().get_state()
+    assert carried["_esm"] == asset("assemble.js")
+    assert carried["_parts"].items() >= parts("heatmap").items()
+
+
+def test_the_core_carries_the_kinds_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = {"heatmap": ["loader.js", "page.js"], "other": ["page.js", "assemble.js"]}
+    monkeypatch.setattr("xaiwidgets.live.assets.asset", lambda name: json.dumps(built) if "json" in name else name)
+    carrier = Core()
+    carrier.comm.close()
+    carrier.comm = RecordingComm(data={})
+    for kinds, files in (
+        (["heatmap"], {"loader.js", "page.js"}),
+        (["heatmap", "unknown"], {"loader.js", "page.js"}),
+        (["other"], {"loader.js", "page.js", "assemble.js"}),
+    ):
+        carrier.carry(*kinds)
+        assert carrier._parts.keys() == files
+    assert len(carrier.comm.updates()) == 2  # nothing is sent for what is there
+    carrier.close()
+
+
+def carries_itself(widget: Any) -> bool:
+    state = widget.get_state()
+    return (
+        state["_esm"] == asset("assemble.js")
+        and state["_parts"] == parts("heatmap")
+        and all(isinstance(method, dict) for method in state["methods"])
+    )
+
+
+def test_a_widget_carries_its_own_code_where_it_must(
+    monkeypatch: pytest.MonkeyPatch, make: Make, model: Colourful, recorded: list[RecordingComm]
+) -> None:
+    widget = make(model, colourful_images(), target=1)
+    assert not carries_itself(widget)
+    line = widget.comm
+    write(widget, _inline=True)  # the loader found no core
+    assert carries_itself(widget)
+    (update,) = (state for state in line.updates() if "_esm" in state)
+    assert {"_parts", "methods"} <= update.keys()  # together: the page starts over when its code changes
+    monkeypatch.setenv("XAIWIDGETS_INLINE", "1")
+    assert carries_itself(make(model, colourful_images(), target=1))
 
 
 def test_the_state_is_plain_json_and_bytes(make: Make, example: Example) -> None:

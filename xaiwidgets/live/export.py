@@ -1,8 +1,8 @@
-"""Widgets in a page of their own: state, bundle and style sheet inlined, no network, no kernel.
+"""Widgets in a page of their own: state, code and styles inlined, no network, no kernel.
 
 `embed` is one widget's place and state, `runtime` the code that brings all of a page's widgets to life, `page` a whole
 page with one. Text inside a script element ends at the first `</script`, whatever its type, so every `<` of the state
-is written as its JSON escape, and the bundle's `</script` and `<!--` (only ever inside its string literals) as
+is written as its JSON escape, and the script's `</script` and `<!--` (only ever inside its string literals) as
 JavaScript escapes. The state holds labels from anywhere: nothing in it is ever parsed as HTML.
 """
 
@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _PAGE = """<!doctype html>
@@ -37,41 +38,32 @@ h1 {{ font-size: 1rem; font-weight: 600; }}
 
 _EMBED = """<div class="xaiwidget"><div>{fallback}</div><script type="application/json">{state}</script></div>"""
 
-# Nothing can be imported from an inline module, so the page imports the bundle from a blob, which a content security
-# policy of `script-src 'unsafe-inline' blob:` allows.
-_RUNTIME = """<style>{css}</style>
-<script type="text/plain" id="xaiwidgets-bundle">{bundle}</script>
-<script type="module">
-const source = document.getElementById("xaiwidgets-bundle").textContent;
-const url = URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }}));
-const {{ mountStatic }} = await import(url);
-for (const widget of document.querySelectorAll(".xaiwidget")) {{
-  const [place, state] = widget.children;
-  place.replaceChildren();
-  mountStatic(place, JSON.parse(state.textContent));
-}}
-URL.revokeObjectURL(url);
-</script>"""
+# The script imports the parts from blobs: a content security policy needs `script-src 'unsafe-inline' blob:`, no more.
+_RUNTIME = """<script type="application/json" id="xaiwidgets-parts">{parts}</script>
+<script type="module">{script}</script>"""
 
 
-def page(state: dict[str, Any], bundle: str, css: str, *, title: str, fallback: str) -> str:
+def page(state: dict[str, Any], script: str, parts: Mapping[str, bytes], *, title: str, fallback: str) -> str:
     """The text of a page with one widget; see `embed` and `runtime`."""
     name = html.escape(_encodable(title))
-    return _PAGE.format(title=name, widget=embed(state, fallback), runtime=runtime(bundle, css))
+    return _PAGE.format(title=name, widget=embed(state, fallback), runtime=runtime(script, parts))
 
 
 def embed(state: dict[str, Any], fallback: str) -> str:
     """A widget's place in a page. `state`: traits by name, bytes allowed; `fallback`: HTML shown until the script runs."""
-    text = json.dumps(state, default=_encode, allow_nan=False).replace("<", "\\u003c")
-    return _EMBED.format(state=text, fallback=fallback)
+    return _EMBED.format(state=_json(state), fallback=fallback)
 
 
-def runtime(bundle: str, css: str) -> str:
-    """What a page needs once, after all its widgets."""
+def runtime(script: str, parts: Mapping[str, bytes]) -> str:
+    """What a page needs once, after all its widgets: the `page.js` and the parts of `assets.parts`."""
     return _RUNTIME.format(
-        css=css.replace("</", "<\\/"),
-        bundle=re.sub(r"<(?=!--|/?script)", r"\\x3c", bundle, flags=re.IGNORECASE),
+        parts=_json(dict(parts)), script=re.sub(r"<(?=!--|/?script)", r"\\x3c", script, flags=re.IGNORECASE)
     )
+
+
+def _json(value: dict[str, Any]) -> str:
+    """For a script element; bytes at any depth as {"__bytes": base64}."""
+    return json.dumps(value, default=_encode, allow_nan=False).replace("<", "\\u003c")
 
 
 def _encodable(text: str) -> str:

@@ -3,14 +3,18 @@
     python -m xaiwidgets.live.notebook lesson.ipynb --execute --output lesson.html
 
 Jupyter's own export loads its widget manager from the network. Here each widget's saved state is put in place, and the
-bundle once for the page. Needs nbconvert (the `demo` extra); widgets of other libraries stay as nbconvert renders them.
+code of the kinds shown once for the page. Needs nbconvert (the `demo` extra); widgets of other libraries stay as nbconvert renders them.
 """
 
 import argparse
 import base64
+import copy
+import functools
+import operator
 from pathlib import Path
 from typing import Any
 
+from xaiwidgets.live.assets import asset, parts
 from xaiwidgets.live.export import embed, runtime
 
 FORMULAS = "https://cdnjs.cloudflare.com/ajax/libs/mathjax/2.7.7/latest.js?config=TeX-AMS_CHTML-full,Safe"
@@ -28,25 +32,26 @@ def execute(notebook: Any, folder: Path) -> None:
     ).execute()
 
 
-def convert(notebook: Any, static: Path) -> str:
-    """The page. `static`: the folder with the built bundle and style sheet."""
+def convert(notebook: Any) -> str:
+    """The page."""
     from nbconvert import HTMLExporter  # noqa: PLC0415  # an extra
 
     # ours go into the page one by one; what is left is for Jupyter's own widget manager
     states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    kinds = set()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             model = states.get(data.get(WIDGET_VIEW, {}).get("model_id"))
             if model is not None and model["state"].get("_kind"):
+                kinds.add(model["state"]["_kind"])
                 del data[WIDGET_VIEW]
                 data["text/html"] = embed(_traits(model, states), data.get("text/html", ""))
     if all("_kind" in model["state"] or model["model_module"] == "@jupyter-widgets/base" for model in states.values()):
         notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(require_js_url="", mathjax_url=FORMULAS if _has_formulas(notebook) else "")
     body, _resources = exporter.from_notebook_node(notebook)
-    assets = [(static / name).read_text(encoding="utf-8") for name in ("xaiwidgets.js", "xaiwidgets.css")]
-    return str(body).replace("</body>", runtime(*assets) + "\n</body>", 1)
+    return str(body).replace("</body>", runtime(asset("page.js"), parts(*sorted(kinds))) + "\n</body>", 1)
 
 
 def _has_formulas(notebook: Any) -> bool:
@@ -55,12 +60,13 @@ def _has_formulas(notebook: Any) -> bool:
 
 def _traits(model: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:
     """A saved model's public traits, with its buffers back in their places and its methods described."""
-    state = dict(model["state"])
+    state = copy.deepcopy(dict(model["state"]))
     core = states.get(str(state.get("_core")).removeprefix("anywidget:"), {"state": {}})["state"]
     known = {method["name"]: method for method in core.get("methods", [])}
     state["methods"] = [known.get(entry, entry) if isinstance(entry, str) else entry for entry in state["methods"]]
     for buffer in model.get("buffers", []):
-        state[buffer["path"][0]] = base64.b64decode(buffer["data"])
+        *outer, name = buffer["path"]
+        functools.reduce(operator.getitem, outer, state)[name] = base64.b64decode(buffer["data"])
     return {name: value for name, value in state.items() if name == "_kind" or not name.startswith("_")}
 
 
@@ -77,7 +83,7 @@ def main() -> None:
     if arguments.execute:
         execute(notebook, arguments.notebook.parent)
     output = arguments.output or arguments.notebook.with_suffix(".html")
-    output.write_text(convert(notebook, Path(__file__).parents[1] / "static"), encoding="utf-8")
+    output.write_text(convert(notebook), encoding="utf-8")
     print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 

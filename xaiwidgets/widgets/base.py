@@ -17,12 +17,13 @@ import traitlets
 from anywidget import WidgetTrait
 
 from xaiwidgets.engine.registry import find_method
+from xaiwidgets.live.assets import asset, parts
 from xaiwidgets.live.colors import matplotlib_table, palettes
 from xaiwidgets.live.export import page
 from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.widgets.downloads import Downloads
 from xaiwidgets.widgets.errors import explain_error
-from xaiwidgets.widgets.frontend import STATIC, asset, composes, core, hot_reload
+from xaiwidgets.widgets.frontend import composes, core, development, hot_reload
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,11 @@ class ExplainWidget(anywidget.AnyWidget):
 
     if hot_reload():
         # files: anywidget watches them and sends them again when esbuild has written them
-        _esm: Any = STATIC / "xaiwidgets.js"
-        _css: Any = STATIC / "xaiwidgets.css"
+        _esm: Any = development("xaiwidgets.js")
+        _css: Any = development("xaiwidgets.css")
     else:
         _esm = traitlets.Unicode().tag(sync=True)
-        _css = traitlets.Unicode().tag(sync=True)
+        _parts: Any = traitlets.Dict().tag(sync=True)
     _kind = traitlets.Unicode().tag(sync=True)
     _core = WidgetTrait().tag(sync=True)
     _inline = traitlets.Bool(False).tag(sync=True)
@@ -72,11 +73,9 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         if composes():
-            traits |= {"_esm": asset("loader.js"), "_core": core()}
+            traits |= {"_esm": asset("loader.js"), "_core": core(self._kind)}
         elif not hot_reload():
-            traits |= {"_esm": asset("xaiwidgets.js"), "_css": asset("xaiwidgets.css")}
-        if not composes():
-            traits["methods"] = described(traits.get("methods", []))
+            traits |= {"_esm": asset("assemble.js"), "_parts": parts(self._kind)}
         self._sync_lock = threading.RLock()
         self._results: dict[str, Any] = {}
         self._closed = False
@@ -136,8 +135,8 @@ class ExplainWidget(anywidget.AnyWidget):
         """One HTML page that works offline with every control that needs no kernel. Returned, and written to `path`."""
         text = page(
             self.static_state(),
-            asset("xaiwidgets.js"),
-            asset("xaiwidgets.css"),
+            asset("page.js"),
+            parts(self._kind),
             title=title or self._title(),
             fallback=self._figure(),
         )
@@ -233,6 +232,12 @@ class ExplainWidget(anywidget.AnyWidget):
 
     # --- the page's side --------------------------------------------------------------------------------------------
 
+    @traitlets.validate("methods")
+    def _described_somewhere(self, proposal: dict[str, Any]) -> Any:
+        """Names where the core describes them."""
+        leans = self._core is not None and not self._inline
+        return proposal["value"] if leans else described(proposal["value"])
+
     @traitlets.validate("palette")
     def _known_palette(self, proposal: dict[str, Any]) -> str:
         """A name of ours, "default", "custom" (the 768 bytes in `lut`), or any of matplotlib's, which become custom."""
@@ -288,8 +293,9 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def _went_inline(self, change: dict[str, Any]) -> None:
         if change["new"]:
-            self.methods = described(self.methods)
-            self._css, self._esm = asset("xaiwidgets.css"), asset("xaiwidgets.js")
+            with self.hold_sync():
+                self.methods = list(self.methods)  # described from now on
+                self._parts, self._esm = parts(self._kind), asset("assemble.js")
 
 
 def described(methods: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:

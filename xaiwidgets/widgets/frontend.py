@@ -1,15 +1,14 @@
-"""How the browser gets the bundle.
+"""Who carries the front end to the browser.
 
-Saved notebooks keep a copy of a widget's code for every widget. So one hidden widget, the core, carries the bundle and
-the style sheet, and every visible widget a few hundred bytes that ask the core to draw. Where the host cannot compose
-widgets (an older anywidget in the page, marimo), or with XAIWIDGETS_INLINE=1, each widget carries the bundle itself.
-With ANYWIDGET_HMR=1 the bundle is watched and reloaded while you edit it.
+Saved notebooks keep a copy of a widget's code for every widget. So one hidden widget, the core, carries the parts for the
+kinds of widgets in use, and every visible widget a few hundred bytes that ask the core to draw. Where the host cannot
+compose widgets (an older anywidget in the page, marimo), or with XAIWIDGETS_INLINE=1, each widget carries its parts
+itself. With ANYWIDGET_HMR=1 all of it is one module (`npm run dev`), watched and reloaded while you edit it.
 """
 
 import os
 import sys
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,20 @@ import anywidget
 import traitlets
 
 from xaiwidgets.engine.registry import METHODS
-
-STATIC = Path(__file__).parents[1] / "static"
-
-
-@cache
-def asset(name: str) -> str:
-    """A built file's text. Raises RuntimeError if the front end was not built."""
-    path = STATIC / name
-    if not path.exists():
-        raise RuntimeError(
-            f"{path} is missing: the front end is not built. Run `make build`, or reinstall with `pip install -e .`"
-        )
-    return path.read_text(encoding="utf-8")
+from xaiwidgets.live.assets import STATIC, asset, parts
 
 
 def hot_reload() -> bool:
-    """Whether the bundle is being edited (anywidget's own switch)."""
+    """Whether the front end is being edited (anywidget's own switch)."""
     return os.environ.get("ANYWIDGET_HMR") == "1"
+
+
+def development(name: str) -> Path:
+    """A file of `npm run dev`. Raises RuntimeError if that does not run."""
+    path = STATIC / name
+    if not path.exists():
+        raise RuntimeError(f"ANYWIDGET_HMR=1 watches {path}, which is missing: start `npm --prefix js run dev` first")
+    return path
 
 
 def composes() -> bool:
@@ -43,12 +38,18 @@ def composes() -> bool:
 
 
 class Core(anywidget.AnyWidget):
-    """Carries the bundle and what is the same for all widgets; never shown."""
+    """Carries the front end and what is the same for all widgets; never shown."""
 
     _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
     _kind = traitlets.Unicode("core").tag(sync=True)
+    _parts: Any = traitlets.Dict().tag(sync=True)
     methods: Any = traitlets.List().tag(sync=True)
+
+    def carry(self, *kinds: str) -> None:
+        """Add what is missing to draw these kinds."""
+        needed = parts(*kinds)
+        if not needed.keys() <= self._parts.keys():
+            self._parts = self._parts | needed
 
     def __repr__(self) -> str:
         return "Core()"
@@ -58,12 +59,13 @@ _lock = threading.Lock()
 _core: Core | None = None
 
 
-def core() -> Core:
-    """The kernel's one core, made again if it was closed (`Widget.close_all()`)."""
+def core(*kinds: str) -> Core:
+    """The kernel's one core, able to draw these kinds; made again if it was closed (`Widget.close_all()`)."""
     global _core  # noqa: PLW0603  # one for the process
     with _lock:
         if _core is None or _core.comm is None:
-            _core = Core(_esm=asset("xaiwidgets.js"), _css=asset("xaiwidgets.css"))
+            _core = Core(_esm=asset("assemble.js"), _parts=parts(*kinds))
+        _core.carry(*kinds)
         if len(_core.methods) != len(METHODS):
             _core.methods = [method.schema() for method in METHODS.values()]
         return _core

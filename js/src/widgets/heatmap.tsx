@@ -91,12 +91,16 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       <output class="xw-visually-hidden" aria-live="polite">
         {store.announcer.text.value}
       </output>
-      <HelpPanel store={store} bindings={bindings} />
+      <HelpPanel
+        store={store}
+        bindings={bindings}
+        note="hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed picture"
+      />
     </div>
   );
 }
 
-export function mountHeatmap(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
+export function mount(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
   const root = document.createElement("div");
   root.className = "xw-root";
   el.replaceChildren(root);

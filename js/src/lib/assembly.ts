@@ -1,0 +1,154 @@
+// Puts the front end together in the page. It travels in parts, {file name: deflated bytes}, in the trait `_parts` of a
+// carrier: the hidden core, a widget of its own, or an exported page. `heatmap-….js` exports the `mount` of the kind
+// "heatmap", `chunk-….js` is what kinds have in common, `styles-….css` dresses them all. A name holds a hash of the
+// content, so a page keeps each part once, whichever carrier brought it.
+
+import { listen, type Model, type RenderContext } from "./host";
+import { bytesOf, inflate } from "./transport";
+import { beginView, type Draw } from "./view";
+
+type Parts = Readonly<Record<string, unknown>>;
+
+interface Kind {
+  draw: Draw;
+  sheet: CSSStyleSheet;
+}
+
+interface Assembled {
+  addresses: Map<string, Promise<string>>;
+  sheets: Map<string, Promise<CSSStyleSheet>>;
+  kinds: Map<string, Kind>;
+}
+
+const PAGE: unique symbol = Symbol.for("xaiwidgets.assembled");
+const place = globalThis as { [PAGE]?: Assembled };
+place[PAGE] ??= { addresses: new Map(), sheets: new Map(), kinds: new Map() };
+const assembled = place[PAGE];
+
+/** A kind that is used for the first time: its parts may arrive a moment after its widget. */
+const PATIENCE_MS = 5000;
+const IMPORT = /"\.\/([\w-]+\.js)"/g;
+
+const partsOf = (carrier: Model) => (carrier.get("_parts") ?? {}) as Parts;
+
+/** The parts that a view asks for by name, and their names with the hash; undefined unless all are there. */
+function filesOf(parts: Parts, kind: string): [script: string, styles: string] | undefined {
+  const find = (name: string) => Object.keys(parts).find((file) => file.replace(/-\w+\./, ".") === name);
+  const [script, styles] = [find(`${kind}.js`), find("styles.css")];
+  return script && styles ? [script, styles] : undefined;
+}
+
+async function once<T>(made: Map<string, Promise<T>>, file: string, make: () => Promise<T>): Promise<T> {
+  const known = made.get(file) ?? make();
+  made.set(file, known);
+  try {
+    return await known;
+  } catch (error) {
+    made.delete(file); // the next view tries again
+    throw error;
+  }
+}
+
+const textOf = async (parts: Parts, file: string) => new TextDecoder().decode(await inflate(bytesOf(parts[file])));
+
+/** The address of a part that is a module. A blob knows no neighbours: what it imports is named by address. */
+function addressOf(parts: Parts, file: string): Promise<string> {
+  return once(assembled.addresses, file, async () => {
+    const code = await textOf(parts, file);
+    const neighbours = [...code.matchAll(IMPORT)].map((found) => String(found[1])).filter((name) => name in parts);
+    const addresses = new Map(
+      await Promise.all(neighbours.map(async (name) => [name, await addressOf(parts, name)] as const)),
+    );
+    const linked = code.replace(IMPORT, (found, name) => `"${addresses.get(name) ?? found.slice(1, -1)}"`);
+    // never revoked: a kind that comes later imports the same chunks
+    return URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
+  });
+}
+
+function sheetOf(parts: Parts, file: string): Promise<CSSStyleSheet> {
+  return once(assembled.sheets, file, async () => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(await textOf(parts, file));
+    return sheet;
+  });
+}
+
+async function assemble(parts: Parts, [script, styles]: [string, string]): Promise<Kind> {
+  const [{ mount }, sheet] = await Promise.all([
+    addressOf(parts, script).then((address) => import(/* @vite-ignore */ address) as Promise<{ mount: Draw }>),
+    sheetOf(parts, styles),
+  ]);
+  const kind = { draw: mount, sheet };
+  assembled.kinds.set(script + styles, kind);
+  return kind;
+}
+
+async function arrived(carrier: Model, kind: string, lifetime: AbortSignal): Promise<void> {
+  if (filesOf(partsOf(carrier), kind)) return;
+  const over = AbortSignal.any([lifetime, AbortSignal.timeout(PATIENCE_MS)]);
+  if (over.aborted) return;
+  await new Promise<unknown>((resolve) => {
+    listen(carrier, "change:_parts", () => filesOf(partsOf(carrier), kind) && resolve(null), over);
+    over.addEventListener("abort", resolve, { once: true });
+  });
+}
+
+/** Style sheets belong to the document, or to the shadow root that hides the document's. */
+function dress(el: HTMLElement, sheet: CSSStyleSheet, lifetime: AbortSignal): void {
+  const adopt = () => {
+    const root = el.getRootNode() as Document | ShadowRoot;
+    if (!root.adoptedStyleSheets) return false;
+    if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
+    return true;
+  };
+  if (adopt()) return;
+  // Hosts draw before they put the element into the page. Its first size, known before it is painted, says that it is in.
+  const observer = new ResizeObserver(() => adopt() && observer.disconnect());
+  observer.observe(el);
+  lifetime.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+async function load(carrier: Model, kind: string, lifetime: AbortSignal): Promise<Kind> {
+  await arrived(carrier, kind, lifetime);
+  const parts = partsOf(carrier);
+  const files = filesOf(parts, kind);
+  if (!files) throw new Error("its code is missing");
+  return assemble(parts, files);
+}
+
+/** How to draw what a carrier has the parts for. Returns at once; a kind that the page does not know yet follows. */
+export function mounting(carrier: Model): (context: RenderContext) => () => void {
+  return (context) => {
+    const { model, el } = context;
+    const { lifetime, end } = beginView(context);
+    const name = String(model.get("_kind"));
+    const draw = (kind: Kind) => {
+      dress(el, kind.sheet, lifetime);
+      kind.draw(model, el, lifetime);
+    };
+    const known = assembled.kinds.get(filesOf(partsOf(carrier), name)?.join("") ?? "");
+    if (known) {
+      draw(known);
+      return end;
+    }
+    // below what is there: exported pages show a picture until then
+    const note = document.createElement("p");
+    note.textContent = "loading…";
+    el.append(note);
+    lifetime.addEventListener("abort", () => note.remove(), { once: true });
+    load(carrier, name, lifetime)
+      .then((kind) => {
+        if (lifetime.aborted) return;
+        note.remove();
+        draw(kind);
+      })
+      .catch((error: unknown) => {
+        if (lifetime.aborted) return;
+        note.textContent =
+          `xaiwidgets cannot draw the widget “${name}”: ${error instanceof Error ? error.message : String(error)}. ` +
+          "Run its cell again, or reload the page. Browsers from before 2024 are too old.";
+        el.append(note);
+      });
+    return end;
+  };
+}

@@ -1,0 +1,16 @@
+// The life of one view, whoever draws it.
+
+import { bidFarewell } from "./farewell";
+import type { Model, RenderContext } from "./host";
+
+/** What a kind of widget exports as `mount`: draw into the element until the signal aborts. */
+export type Draw = (model: Model, el: HTMLElement, lifetime: AbortSignal) => void;
+
+/** The view lives until the host's signal aborts or `end` is called. */
+export function beginView({ model, el, signal }: RenderContext): { lifetime: AbortSignal; end: () => void } {
+  const ended = new AbortController();
+  const lifetime = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+  // only a host that says when a view ends has ends worth reporting
+  if (signal) bidFarewell(model, el, lifetime);
+  return { lifetime, end: () => ended.abort() };
+}
