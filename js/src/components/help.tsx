@@ -5,11 +5,19 @@ import type { BaseStore } from "../lib/base-store";
 import { useFocusWhileOpen } from "../lib/focus";
 import type { Binding } from "../lib/keys";
 
-export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: readonly Binding[] }) {
+interface HelpProps {
+  store: BaseStore;
+  bindings: readonly Binding[];
+  /** What the pointer does. */
+  note: string;
+}
+
+export function HelpPanel({ store, bindings, note }: HelpProps) {
   const close = useRef<HTMLButtonElement>(null);
   const open = store.helpOpen.value;
   useFocusWhileOpen(open, close);
   if (!open) return null;
+  const onMap = bindings.filter((one) => one.onMap);
   const rows = (list: readonly Binding[]) =>
     list.map((binding) => (
       <div key={binding.print} class="xw-help-row">
@@ -41,17 +49,16 @@ export function HelpPanel({ store, bindings }: { store: BaseStore; bindings: rea
       <div class="xw-help-columns">
         <div class="xw-help-list">
           <h4 class="xw-help-scope">anywhere in the widget</h4>
-          <dl>{rows(bindings.filter((one) => !one.onMap))}</dl>
+          <dl class={onMap.length > 0 ? "" : "xw-help-wide"}>{rows(bindings.filter((one) => !one.onMap))}</dl>
         </div>
-        <div class="xw-help-list">
-          <h4 class="xw-help-scope">while the pictures have the focus</h4>
-          <dl>{rows(bindings.filter((one) => one.onMap))}</dl>
-        </div>
+        {onMap.length > 0 && (
+          <div class="xw-help-list">
+            <h4 class="xw-help-scope">while the pictures have the focus</h4>
+            <dl>{rows(onMap)}</dl>
+          </div>
+        )}
       </div>
-      <p class="xw-help-note">
-        With the pointer: hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed
-        picture.
-      </p>
+      <p class="xw-help-note">With the pointer: {note}.</p>
     </div>
   );
 }

@@ -16,37 +16,22 @@ function defaults(kind: BaselineKind | undefined): BaselineParams {
 const STARTS: Partial<Record<keyof BaselineParams, string>> = { colour: "#808080", token: "" };
 
 interface FieldProps {
-  store: PathStore;
   parameter: KindParameter;
   value: number | string | undefined;
   onChange(value: number | string): void;
 }
 
-function ColourField({ store, parameter, value, onChange }: FieldProps) {
+function ColourField({ parameter, value, onChange }: FieldProps) {
   return (
-    <span class="xw-field">
-      <label class="xw-field">
-        <span class="xw-label">{parameter.title}</span>
-        <input
-          type="color"
-          class="xw-colour-input"
-          value={String(value)}
-          onInput={(event) => onChange(event.currentTarget.value)}
-        />
-      </label>
-      {store.photo.value && (
-        <button
-          type="button"
-          class="xw-button"
-          title="click a place in the first picture, or move there with the arrows and press Enter"
-          onClick={() => {
-            store.picking.value = true;
-          }}
-        >
-          Pick from the image
-        </button>
-      )}
-    </span>
+    <label class="xw-field">
+      <span class="xw-label">{parameter.title}</span>
+      <input
+        type="color"
+        class="xw-colour-input"
+        value={String(value)}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 
@@ -109,12 +94,40 @@ const FIELDS: Partial<Record<keyof BaselineParams, (props: FieldProps) => preact
   y: CountField,
 };
 
-function Form({ store, onClose }: { store: PathStore; onClose(): void }) {
-  const kinds = store.kinds.value;
+function PickButton({ store, onClose }: FormProps) {
+  if (!store.photo.value || !store.kinds.value.some((one) => one.kind === "pixel")) return null;
+  return (
+    <button
+      type="button"
+      class="xw-button"
+      title="click a place in the first picture, or move there with the arrows and press Enter"
+      onClick={() => {
+        onClose();
+        store.picking.value = true;
+      }}
+    >
+      Pick a colour from the image
+    </button>
+  );
+}
+
+/** Kinds without settings that are in the strip already need not be added. */
+function addable(store: PathStore): BaselineKind[] {
+  const mode = store.mode.value;
+  const known = new Set(store.baselines.value.map((one) => one.kind));
+  return store.kinds.value.filter((one) => one.modes.includes(mode) && (one.params.length > 0 || !known.has(one.kind)));
+}
+
+interface FormProps {
+  store: PathStore;
+  onClose(): void;
+}
+
+function Form({ store, onClose }: FormProps) {
+  const kinds = addable(store);
   const [name, setName] = useState(kinds[0]?.kind ?? "");
   const kind = kinds.find((one) => one.kind === name) ?? kinds[0];
   const [params, setParams] = useState(() => defaults(kind));
-  const mode = store.mode.value;
   const add = () => {
     if (!kind) return;
     store.requestBaseline(kind.kind, params);
@@ -137,7 +150,7 @@ function Form({ store, onClose }: { store: PathStore; onClose(): void }) {
       <Menu
         label="kind of baseline"
         value={name}
-        items={kinds.map((one) => ({ value: one.kind, title: one.title, disabled: !one.modes.includes(mode) }))}
+        items={kinds.map((one) => ({ value: one.kind, title: one.title }))}
         onChoose={(next) => {
           setName(next);
           setParams(defaults(kinds.find((one) => one.kind === next)));
@@ -148,16 +161,16 @@ function Form({ store, onClose }: { store: PathStore; onClose(): void }) {
         return (
           <Field
             key={parameter.name}
-            store={store}
             parameter={parameter}
             value={params[parameter.name]}
             onChange={(value) => setParams({ ...params, [parameter.name]: value })}
           />
         );
       })}
-      <button type="submit" class="xw-button xw-button-strong" disabled={!kind?.modes.includes(mode)}>
+      <button type="submit" class="xw-button xw-button-strong" disabled={!kind}>
         Add and show
       </button>
+      <PickButton store={store} onClose={onClose} />
     </form>
   );
 }
@@ -170,7 +183,7 @@ export function AddBaseline({ store }: { store: PathStore }) {
     first.current = box.current?.querySelector("select") ?? null;
   });
   useFocusWhileOpen(open, first);
-  if (store.kinds.value.length === 0) return null;
+  if (addable(store).length === 0) return null;
   return (
     <span class="xw-export" ref={box}>
       <button

@@ -7,7 +7,7 @@ import { formatCount, formatNumber, formatPercent } from "../lib/format";
 import { GOOD_GAP } from "../lib/gap";
 import { AddBaseline } from "./baseline-form";
 import { ModeSwitch } from "./modes";
-import { DisagreementMap, Multiple, type Multiples, multiplesOf } from "./small-multiples";
+import { Multiple, type Multiples, multiplesOf } from "./small-multiples";
 import type { PathStore } from "./store";
 import { BaselinePicture } from "./thumbnail";
 import type { BaselineInfo, BaselineKind, KindParameter, Mode } from "./traits";
@@ -176,14 +176,18 @@ function Toggles({ store }: { store: PathStore }) {
   );
 }
 
-function MultiplesNote({ multiples }: { multiples: ReadonlySignal<Multiples> }) {
+function MultiplesNote({ store, multiples }: Pick<ChipProps, "store" | "multiples">) {
   const { fields, range } = multiples.value;
-  if (fields.size < 2) return null;
-  return (
-    <p class="xw-legend-note">
-      The maps of {fields.size} baselines share one scale: full colour at ±{formatNumber(range)} per pixel
-    </p>
-  );
+  if (fields.size > 1) {
+    const place = store.medium.value === "text" ? "token" : "pixel";
+    return (
+      <p class="xw-legend-note">
+        The maps of {fields.size} baselines share one scale: full strength at ±{formatNumber(range)} per {place}
+      </p>
+    );
+  }
+  if (!store.display.value.disagreement) return null;
+  return <p class="xw-legend-note">Disagreement needs the maps of two baselines: compute another one.</p>;
 }
 
 export function Baselines({ store }: { store: PathStore }) {
@@ -205,9 +209,8 @@ export function Baselines({ store }: { store: PathStore }) {
             <Chip key={baseline.id} store={store} baseline={baseline} multiples={multiples} />
           ))}
         </div>
-        <DisagreementMap store={store} multiples={multiples} />
       </div>
-      <MultiplesNote multiples={multiples} />
+      <MultiplesNote store={store} multiples={multiples} />
     </section>
   );
 }

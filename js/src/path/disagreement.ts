@@ -1,6 +1,9 @@
 // How much the answer depends on the baseline: at every place, the standard deviation over the computed baselines.
 
+import { clipRange } from "../lib/percentile";
+import type { PanelMap } from "./maps";
 import type { Field } from "./run";
+import type { PathStore } from "./store";
 import { sameResolution } from "./totals";
 
 export interface Disagreement extends Field {
@@ -19,4 +22,13 @@ export function disagreement(fields: readonly Field[]): Disagreement | null {
     return Math.sqrt(compared.reduce((sum, one) => sum + ((one.values[i] ?? 0) - mean) ** 2, 0) / count);
   });
   return { ...first, values, count };
+}
+
+/** Of what the page holds in this mode; null where it is not asked for, or not known. */
+export function spreadOf(store: PathStore): (Disagreement & PanelMap) | null {
+  if (!store.display.value.disagreement) return null;
+  const mode = store.mode.value;
+  const totals = [...store.runs.value.values()].filter((run) => run.mode === mode).map((run) => run.total);
+  const found = disagreement(totals.filter((total) => total !== null));
+  return found && { ...found, exact: true, range: clipRange(found.values, store.display.value.clip) };
 }

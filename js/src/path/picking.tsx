@@ -50,7 +50,7 @@ export function PickOverlay({ store }: { store: PathStore }) {
   };
   const pick = (at: Place) => {
     store.picking.value = false;
-    store.requestBaseline("colour", { colour: colourAt(at), ...pixelAt(at) });
+    store.requestBaseline("pixel", pixelAt(at));
   };
   const move = (event: KeyboardEvent) => {
     const [dx, dy] = MOVES[event.key] ?? [0, 0];

@@ -1,11 +1,9 @@
-// The total map of every computed baseline, small, all on one scale; and where they disagree.
+// The total map of every computed baseline, small, all on one scale.
 
 import type { ReadonlySignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
-import { formatNumber } from "../lib/format";
-import { clipRange, largestOf } from "../lib/percentile";
-import { disagreement } from "./disagreement";
+import { largestOf } from "../lib/percentile";
 import { paintField } from "./picture";
 import { type Field, keyOf } from "./run";
 import type { PathStore } from "./store";
@@ -66,34 +64,4 @@ export function Multiple({ store, id, multiples }: MultipleProps) {
     return <TokenBars field={field} range={range} signed={store.display.value.sign === "both"} />;
   }
   return <SignalCanvas class="xw-multiple" hard={field.width < 160} draw={draw} />;
-}
-
-/** Standard deviation over the computed baselines, in its own scale: it has no sign. */
-export function DisagreementMap({ store, multiples }: Omit<MultipleProps, "id">) {
-  const shown = store.display.value.disagreement;
-  const found = useMemo(
-    () => (shown ? disagreement([...multiples.value.fields.values()]) : null),
-    [shown, multiples.value],
-  );
-  const draw = useMemo(
-    () => () => found && paintField(store, found, clipRange(found.values, store.display.value.clip), false),
-    [store, found],
-  );
-  if (!shown) return null;
-  if (!found) {
-    return <p class="xw-disagreement xw-quiet">Disagreement needs the maps of two baselines: compute another one.</p>;
-  }
-  const text = `where ${found.count} baselines disagree: standard deviation up to ${formatNumber(largestOf(found.values))} per ${store.medium.value === "text" ? "token" : "pixel"}`;
-  return (
-    <figure class="xw-disagreement" role="img" aria-label={text}>
-      {store.medium.value === "text" ? (
-        <TokenBars field={found} range={0} signed={false} />
-      ) : (
-        <SignalCanvas class="xw-multiple" hard={found.width < 160} draw={draw} />
-      )}
-      <figcaption class="xw-legend-note" aria-hidden="true">
-        {text}
-      </figcaption>
-    </figure>
-  );
 }
