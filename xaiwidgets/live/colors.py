@@ -120,16 +120,21 @@ def table_for(name: str, custom: bytes, *, diverging: bool) -> Table:
 
 
 def typescript() -> str:
-    """The palettes as a TypeScript module."""
+    """The palettes as a TypeScript module. Colours next to each other differ little: differences deflate to a fifth."""
+
+    def encoded(rgb: Table) -> str:
+        return base64.b64encode(np.diff(rgb.astype(np.int16), axis=0, prepend=0).astype(np.uint8).tobytes()).decode()
+
     rows = []
     for palette in palettes().values():
-        light, dark = (base64.b64encode(t.tobytes()).decode() for t in (palette.light, palette.dark))
+        light, dark = (encoded(rgb) for rgb in (palette.light, palette.dark))
         same = light == dark
         rows.append(
             f'  {palette.name}: {{ title: "{palette.title}", kind: "{palette.kind}", light: "{light}", dark: "{"" if same else dark}" }},'
         )
     return (
-        "// Written by `python -m xaiwidgets.live.colors`: 256 RGB entries in base64; an empty `dark` means `light`.\n"
+        "// Written by `python -m xaiwidgets.live.colors`: 256 RGB entries in base64, each\n"
+        "// as its difference from the one before, modulo 256; an empty `dark` means `light`.\n"
         "export interface Palette {\n  title: string;\n  kind: 'diverging' | 'sequential';\n  light: string;\n  dark: string;\n}\n"
         "export const PALETTES: Record<string, Palette> = {\n" + "\n".join(rows) + "\n};\n"
     )

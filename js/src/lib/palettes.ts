@@ -18,6 +18,12 @@ export function packLut(rgb: Uint8Array): Lut {
   return lut;
 }
 
+/** Entries were written as differences from the one before, modulo 256. */
+function tableOf(steps: Uint8Array): Uint8Array {
+  for (let i = 3; i < steps.length; i++) steps[i] = (steps[i] ?? 0) + (steps[i - 3] ?? 0);
+  return steps;
+}
+
 export function paletteNames(kind: PaletteKind): { name: string; title: string }[] {
   return Object.entries(PALETTES)
     .filter(([name, palette]) => palette.kind === kind && !name.startsWith("default_"))
@@ -35,7 +41,7 @@ export function lutFor(palette: string, kind: PaletteKind, shade: Shade, custom:
   const named = PALETTES[palette];
   const chosen = named?.kind === kind ? named : PALETTES[`default_${kind}`];
   if (!chosen) return packLut(new Uint8Array(768));
-  return packLut(bytesOfBase64((shade === "dark" && chosen.dark) || chosen.light));
+  return packLut(tableOf(bytesOfBase64((shade === "dark" && chosen.dark) || chosen.light)));
 }
 
 export function cssColour(lut: Lut, index: number): string {
