@@ -1,5 +1,6 @@
 // Builds the front end into the Python package. A page gets it in parts: one entry a kind of widget and chunks of what
-// kinds have in common, put together there by lib/assembly.ts; `parts.json` lists the parts of each kind.
+// kinds have in common, put together there by lib/assembly.ts; `parts.json` lists the parts of each kind. Styles of a kind
+// are those that its entry imports, beside the common `styles.css`.
 // With --watch everything is in one module, xaiwidgets.js, which ANYWIDGET_HMR=1 reloads.
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -33,11 +34,8 @@ const BUDGETS = { loader: 600, kind: 45_000, "kind with styles": 60_000 };
 
 async function watch() {
   const development = { minify: false, metafile: false, sourcemap: "inline", logLevel: "info" };
-  const all = await Promise.all([
-    context({ ...scripts, ...development, entryPoints: { xaiwidgets: "src/index.ts" } }),
-    context({ ...shared, ...development, entryPoints: { xaiwidgets: "src/styles.css" } }),
-  ]);
-  await Promise.all(all.map((one) => one.watch()));
+  const all = await context({ ...scripts, ...development, entryPoints: { xaiwidgets: "src/index.ts" } });
+  await all.watch();
 }
 
 /** An output and everything it imports, itself first. */
@@ -56,11 +54,11 @@ async function buildAll() {
   ]);
   const outputs = { ...plain.metafile.outputs, ...divided.metafile.outputs, ...styles.metafile.outputs };
   const parts = {};
-  for (const [path, { entryPoint, exports }] of Object.entries(divided.metafile.outputs)) {
-    if (!entryPoint) continue;
+  for (const [path, { entryPoint, exports, cssBundle }] of Object.entries(divided.metafile.outputs)) {
+    if (!entryPoint?.endsWith(".tsx")) continue;
     if (!exports.includes("mount")) throw new Error(`${entryPoint} exports no \`mount\``);
-    const all = [...withImports(outputs, path), ...Object.keys(styles.metafile.outputs)];
-    parts[basename(entryPoint, ".tsx")] = all.map((one) => basename(one));
+    const all = [...withImports(outputs, path), ...Object.keys(styles.metafile.outputs), cssBundle];
+    parts[basename(entryPoint, ".tsx")] = all.filter(Boolean).map((one) => basename(one));
   }
   const built = new Set([...Object.keys(outputs).map((path) => basename(path)), "parts.json"]);
   for (const file of await readdir(staticFolder)) if (!built.has(file)) await rm(staticFolder + file);

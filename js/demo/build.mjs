@@ -4,7 +4,7 @@ import { build } from "esbuild";
 
 await build({
   absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
-  entryPoints: { demo: "demo/main.ts", styles: "src/styles.css" },
+  entryPoints: { demo: "demo/main.ts" },
   outdir: "demo/out",
   bundle: true,
   format: "esm",

@@ -1,6 +1,7 @@
 // All widgets in one module, for development (`npm run dev`), the demo page and the tests. What is shipped is divided:
 // see lib/assembly.ts.
 
+import "./styles.css";
 import type { RenderContext } from "./lib/host";
 import { StaticModel } from "./lib/static-model";
 import { beginView, type Draw } from "./lib/view";

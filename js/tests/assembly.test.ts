@@ -19,6 +19,7 @@ const kindParts = (kind: string) => ({
   ),
   "styles-B2.css": SHEET,
 });
+const OWN_SHEET = { "second-C3.css": packed(".y { color: blue }") };
 
 let el: HTMLElement;
 const text = () => el.textContent ?? "";
@@ -66,10 +67,11 @@ describe("assembly", () => {
     const other = mounting(new StaticModel({ _parts: kindParts("first") }));
     other({ model: new StaticModel({ _kind: "first" }), el });
     expect(text()).toBe("shared by first of ./other.js");
-    mounting(new StaticModel({ _parts: kindParts("second") }))({ model: new StaticModel({ _kind: "second" }), el });
+    const third = mounting(new StaticModel({ _parts: { ...kindParts("second"), ...OWN_SHEET } }));
+    third({ model: new StaticModel({ _kind: "second" }), el });
     await vi.waitFor(() => expect(text()).toBe("shared by second of ./other.js"));
     expect(page.evaluated).toBe(1);
-    expect(document.adoptedStyleSheets).toHaveLength(1);
+    expect(document.adoptedStyleSheets.map((sheet) => sheet.cssRules[0]?.cssText.slice(0, 2))).toEqual([".x", ".y"]);
   });
 
   it("dresses the shadow root that the element is put into later", async () => {

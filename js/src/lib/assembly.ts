@@ -1,7 +1,7 @@
 // Puts the front end together in the page. It travels in parts, {file name: deflated bytes}, in the trait `_parts` of a
 // carrier: the hidden core, a widget of its own, or an exported page. `heatmap-….js` exports the `mount` of the kind
-// "heatmap", `chunk-….js` is what kinds have in common, `styles-….css` dresses them all. A name holds a hash of the
-// content, so a page keeps each part once, whichever carrier brought it.
+// "heatmap", `chunk-….js` is what kinds have in common, `styles-….css` dresses them all, and `heatmap-….css`, if there is
+// one, this kind. A name holds a hash of the content, so a page keeps each part once, whichever carrier brought it.
 
 import { listen, type Model, type RenderContext } from "./host";
 import { bytesOf, inflate } from "./transport";
@@ -11,7 +11,7 @@ type Parts = Readonly<Record<string, unknown>>;
 
 interface Kind {
   draw: Draw;
-  sheet: CSSStyleSheet;
+  sheets: CSSStyleSheet[];
 }
 
 interface Assembled {
@@ -31,11 +31,11 @@ const IMPORT = /"\.\/([\w-]+\.js)"/g;
 
 const partsOf = (carrier: Model) => (carrier.get("_parts") ?? {}) as Parts;
 
-/** The parts that a view asks for by name, and their names with the hash; undefined unless all are there. */
-function filesOf(parts: Parts, kind: string): [script: string, styles: string] | undefined {
-  const find = (name: string) => Object.keys(parts).find((file) => file.replace(/-\w+\./, ".") === name);
-  const [script, styles] = [find(`${kind}.js`), find("styles.css")];
-  return script && styles ? [script, styles] : undefined;
+/** The parts of a kind but for chunks, script first; none unless the script is there. */
+function filesOf(parts: Parts, kind: string): string[] {
+  const find = (name: string) => Object.keys(parts).filter((file) => file.replace(/-\w+\./, ".") === name);
+  const script = find(`${kind}.js`);
+  return script.length ? [...script, ...find("styles.css"), ...find(`${kind}.css`)] : [];
 }
 
 async function once<T>(made: Map<string, Promise<T>>, file: string, make: () => Promise<T>): Promise<T> {
@@ -73,32 +73,34 @@ function sheetOf(parts: Parts, file: string): Promise<CSSStyleSheet> {
   });
 }
 
-async function assemble(parts: Parts, [script, styles]: [string, string]): Promise<Kind> {
-  const [{ mount }, sheet] = await Promise.all([
+async function assemble(parts: Parts, files: string[]): Promise<Kind> {
+  const [script = "", ...styles] = files;
+  const [{ mount }, sheets] = await Promise.all([
     addressOf(parts, script).then((address) => import(/* @vite-ignore */ address) as Promise<{ mount: Draw }>),
-    sheetOf(parts, styles),
+    Promise.all(styles.map((file) => sheetOf(parts, file))),
   ]);
-  const kind = { draw: mount, sheet };
-  assembled.kinds.set(script + styles, kind);
+  const kind = { draw: mount, sheets };
+  assembled.kinds.set(files.join(), kind);
   return kind;
 }
 
 async function arrived(carrier: Model, kind: string, lifetime: AbortSignal): Promise<void> {
-  if (filesOf(partsOf(carrier), kind)) return;
+  const isHere = () => filesOf(partsOf(carrier), kind).length > 0;
+  if (isHere()) return;
   const over = AbortSignal.any([lifetime, AbortSignal.timeout(PATIENCE_MS)]);
   if (over.aborted) return;
   await new Promise<unknown>((resolve) => {
-    listen(carrier, "change:_parts", () => filesOf(partsOf(carrier), kind) && resolve(null), over);
+    listen(carrier, "change:_parts", () => isHere() && resolve(null), over);
     over.addEventListener("abort", resolve, { once: true });
   });
 }
 
 /** Style sheets belong to the document, or to the shadow root that hides the document's. */
-function dress(el: HTMLElement, sheet: CSSStyleSheet, lifetime: AbortSignal): void {
+function dress(el: HTMLElement, sheets: readonly CSSStyleSheet[], lifetime: AbortSignal): void {
   const adopt = () => {
     const root = el.getRootNode() as Document | ShadowRoot;
     if (!root.adoptedStyleSheets) return false;
-    if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
+    root.adoptedStyleSheets.push(...sheets.filter((sheet) => !root.adoptedStyleSheets.includes(sheet)));
     return true;
   };
   if (adopt()) return;
@@ -112,7 +114,7 @@ async function load(carrier: Model, kind: string, lifetime: AbortSignal): Promis
   await arrived(carrier, kind, lifetime);
   const parts = partsOf(carrier);
   const files = filesOf(parts, kind);
-  if (!files) throw new Error("its code is missing");
+  if (!files.length) throw new Error("its code is missing");
   return assemble(parts, files);
 }
 
@@ -123,10 +125,10 @@ export function mounting(carrier: Model): (context: RenderContext) => () => void
     const { lifetime, end } = beginView(context);
     const name = String(model.get("_kind"));
     const draw = (kind: Kind) => {
-      dress(el, kind.sheet, lifetime);
+      dress(el, kind.sheets, lifetime);
       kind.draw(model, el, lifetime);
     };
-    const known = assembled.kinds.get(filesOf(partsOf(carrier), name)?.join("") ?? "");
+    const known = assembled.kinds.get(filesOf(partsOf(carrier), name).join());
     if (known) {
       draw(known);
       return end;
