@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from xaiwidgets.engine.errors import ExplainError
     from xaiwidgets.engine.target import Contrast, Each, Neuron
     from xaiwidgets.widgets.explain import explain
+    from xaiwidgets.widgets.explore_path import explore_path
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
+    from xaiwidgets.widgets.path_explorer import PathExplorer
 
 _HOMES = {
     "Attribution": "xaiwidgets.engine.attribution",
@@ -24,11 +26,13 @@ _HOMES = {
     "ExplainError": "xaiwidgets.engine.errors",
     "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
     "Neuron": "xaiwidgets.engine.target",
+    "PathExplorer": "xaiwidgets.widgets.path_explorer",
     "Session": "xaiwidgets.api",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
     "examples": "xaiwidgets.examples",
     "explain": "xaiwidgets.widgets.explain",
+    "explore_path": "xaiwidgets.widgets.explore_path",
     "load": "xaiwidgets.api",
     "methods": "xaiwidgets.api",
     "stream": "xaiwidgets.api",
@@ -36,8 +40,8 @@ _HOMES = {
 _MODULES = {"baselines", "examples"}
 
 __all__ = [
-    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "Session",
-    "attribute", "baselines", "explain", "load", "methods", "stream",
+    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session",
+    "attribute", "baselines", "explain", "explore_path", "load", "methods", "stream",
 ]  # fmt: skip
 
 

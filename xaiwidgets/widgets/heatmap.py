@@ -26,9 +26,8 @@ from xaiwidgets.widgets.figure import figure, strongest
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.regions import blur_region, check_region
-from xaiwidgets.widgets.summary import class_bars, notices, quality, question
+from xaiwidgets.widgets.summary import UNITS, class_bars, notices, quality, question
 
-UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
 PROGRESS_EVERY = 0.1
 HUMAN_SCALE = 64
 """From this many pixels on the shorter side, blocks are shown first: single pixels are too small to judge."""

@@ -78,6 +78,13 @@ class Questions:
         self._outputs.clear()
         return True
 
+    @property
+    def in_training(self) -> bool:
+        """Whether the model is explained in training mode."""
+        module = module_of(self._model)
+        asked = self._options.get("training") is True
+        return asked and module is not None and any(part.training for part in module.modules())
+
     def close(self) -> None:
         """Let go of the model and of everything computed."""
         self._sessions.clear()

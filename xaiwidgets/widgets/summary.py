@@ -13,6 +13,8 @@ from xaiwidgets.widgets.explanations import Request
 from xaiwidgets.widgets.words import Labels, label, percent
 
 TOP_CLASSES = 5
+UNITS = {"logit": "logit", "probability": "probability", "log_probability": "nats"}
+"""What scores are measured in."""
 SAVED_BUDGET = 1_000_000
 """Bytes above which a widget says that it is heavy to save."""
 WIDE_GAP = 0.05

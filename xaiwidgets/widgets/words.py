@@ -47,6 +47,18 @@ def caption(values: NDArray[np.floating[Any]], *, signed: bool, question: dict[s
             sentences[0]
             + " Every value is zero: nothing in this input changes the score. Check the target and the baseline."
         )
+    sentences += support(values, signed=signed)
+    if gap is not None:
+        sentences.append(f"Completeness gap {percent(gap)}.")
+    return " ".join(sentences)
+
+
+def support(values: NDArray[np.floating[Any]], *, signed: bool) -> list[str]:
+    """Where a map [h, w] is strongest, of nine areas, and how much of it opposes."""
+    total = float(np.abs(values).sum())
+    if total == 0:
+        return ["Every value is zero."]
+    sentences = []
     areas = [
         (
             float(np.clip(cell, 0, None).sum()) / total if signed else float(np.abs(cell).sum()) / total,
@@ -64,9 +76,7 @@ def caption(values: NDArray[np.floating[Any]], *, signed: bool, question: dict[s
         sentences.append(f"Largest {'support' if signed else 'values'}: {', '.join(best)}.")
     if signed:
         sentences.append(f"{percent(float(np.clip(-values, 0, None).sum()) / total)} of the total opposes.")
-    if gap is not None:
-        sentences.append(f"Completeness gap {percent(gap)}.")
-    return " ".join(sentences)
+    return sentences
 
 
 def subject(question: dict[str, Any]) -> str:
