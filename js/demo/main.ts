@@ -3,6 +3,7 @@
 import widgets from "../src/index";
 import { StaticModel } from "../src/lib/static-model";
 import { LiveModel } from "./fake-kernel";
+import { measure } from "./measure";
 import { PathModel } from "./path-kernel";
 import { pathState } from "./path-state";
 import { demoState } from "./state";
@@ -16,4 +17,4 @@ const Kernel = query.get("kernel") === "none" ? StaticModel : onPath ? PathModel
 const model = new Kernel(state);
 const el = document.querySelector<HTMLElement>("#widget");
 if (el) widgets.render({ model, el });
-Object.assign(globalThis, { model });
+Object.assign(globalThis, { model, measure: () => measure(model) });

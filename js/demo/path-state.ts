@@ -4,7 +4,8 @@ import type { BaselineInfo, Mode, RunTraits } from "../src/path/traits";
 import { attribution, deflate, photo, quantise } from "./synthetic";
 
 const SIDE = 224;
-const POOL = 2;
+/** 1 keeps every pixel of the frames: as much as there can be to draw. */
+const POOL = Number(new URLSearchParams(location.search).get("pool") ?? 2);
 const STORED = SIDE / POOL;
 
 /** Where the score rises: its middle on the path, how suddenly, and a dip afterwards. */
@@ -129,7 +130,7 @@ export async function run(id: string, mode: Mode, count: number, K: number): Pro
       steps: 65,
       seconds: 1.4,
       stopped: onPath ? "tolerance" : "",
-      ...(!onPath && { samples: 128 }),
+      ...(!onPath && { samples: 128, ref_alphas: edges.slice(1).map((n) => (n * 0.618) % 1), ref_size: [48, 48] }),
     },
     notices: saturated
       ? [
@@ -143,9 +144,22 @@ export async function run(id: string, mode: Mode, count: number, K: number): Pro
       : [],
     caption: `Integrated gradients for goldfinch, starting from ${id}. Largest support: upper right (31 %).`,
     increments: bytes,
-    refs: null,
+    refs: onPath ? null : await references(K),
     ...(await total(sum)),
   };
+}
+
+async function references(count: number): Promise<DataView<ArrayBuffer>> {
+  const canvas = document.createElement("canvas");
+  canvas.width = 48 * count;
+  canvas.height = 48;
+  const context = canvas.getContext("2d");
+  for (let i = 0; i < count; i++) {
+    const bitmap = await createImageBitmap(new Blob([await photo(40 + 37 * i)]));
+    context?.drawImage(bitmap, 48 * i, 0, 48, 48);
+  }
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/jpeg"));
+  return new DataView(await (blob ?? new Blob()).arrayBuffer());
 }
 
 async function darkened(filter: string): Promise<DataView<ArrayBuffer>> {

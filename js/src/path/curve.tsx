@@ -2,8 +2,8 @@
 
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { formatNumber, formatScore, formatSigned } from "../lib/format";
-import { niceTicks } from "../lib/ticks";
+import { formatScore, formatSigned } from "../lib/format";
+import { formatTicks, niceTicks } from "../lib/ticks";
 import { curveAt, type Run, spanOf } from "./run";
 import type { PathStore } from "./store";
 import { curveSummary } from "./words";
@@ -45,8 +45,18 @@ function dots(xs: readonly number[], ys: readonly number[]): string {
   return ys.map((y, i) => `M${(xs[i] ?? 0).toFixed(1)} ${y.toFixed(1)}h0`).join("");
 }
 
-/** More nodes than this are a thick line, not points. */
-const MOST_DOTS = 70;
+/** Dots closer than this would be a thick line. */
+const DOT_EVERY = 14;
+
+/** The nodes that can be told apart. */
+function apart(xs: readonly number[]): number[] {
+  let last = Number.NEGATIVE_INFINITY;
+  return xs.flatMap((x, i) => {
+    if (x - last < DOT_EVERY) return [];
+    last = x;
+    return [i];
+  });
+}
 
 function Lines({ run }: { run: Run }) {
   const axes = axesOf(run);
@@ -54,16 +64,16 @@ function Lines({ run }: { run: Run }) {
   const output = run.F.map(axes.y);
   const sum = run.C.map(axes.y);
   const back = line([...xs].reverse(), [...sum].reverse()).replace("M", "L");
+  const dotted = apart(xs);
   const { at, max } = run.gaps;
   const gapX = axes.x(at);
-  const place = axes.x(at) / SIDE;
   return (
     <>
       {niceTicks(axes.low, axes.high, 4).map((tick) => (
         <path key={tick} class="xw-curve-grid" data-zero={tick === 0} d={`M0 ${axes.y(tick)}H${SIDE}`} />
       ))}
       {output.length > 0 && <path class="xw-curve-gap" d={`${line(xs, output)}${back}Z`} />}
-      {max !== 0 && place >= 0 && place <= 1 && (
+      {max !== 0 && run.mode === "path" && (
         <path
           class="xw-curve-worst"
           d={`M${gapX} ${axes.y(curveAt(run.alphas, run.F, at))}V${axes.y(curveAt(run.alphas, run.C, at))}`}
@@ -80,7 +90,13 @@ function Lines({ run }: { run: Run }) {
       )}
       <path class="xw-curve-line xw-curve-output" d={line(xs, output)} />
       <path class="xw-curve-line xw-curve-sum" d={line(xs, sum)} />
-      {xs.length <= MOST_DOTS && <path class="xw-curve-dots" d={dots(xs, output)} />}
+      <path
+        class="xw-curve-dots"
+        d={dots(
+          dotted.map((i) => xs[i] ?? 0),
+          dotted.map((i) => output[i] ?? 0),
+        )}
+      />
     </>
   );
 }
@@ -106,14 +122,20 @@ function Marker({ store, run }: { store: PathStore; run: Run }) {
 function Axis({ run }: { run: Run }) {
   const axes = axesOf(run);
   const onPath = run.mode === "path";
+  const worst = `the largest gap: ${formatSigned(run.gaps.max)} ${run.facts.unit}`;
   const places = onPath ? [0, 0.25, 0.5, 0.75, 1] : niceTicks(0, axes.span, 4);
+  const heights = niceTicks(axes.low, axes.high, 4);
+  const numbers = formatTicks(heights);
   return (
     <>
-      {niceTicks(axes.low, axes.high, 4).map((tick) => (
+      {heights.map((tick, i) => (
         <span key={tick} class="xw-curve-tick xw-curve-left" style={{ top: `${axes.y(tick) / 10}%` }}>
-          {formatNumber(tick)}
+          {numbers[i]}
         </span>
       ))}
+      {run.gaps.max !== 0 && onPath && (
+        <span class="xw-curve-worst-mark" style={{ left: `${axes.x(run.gaps.at) / 10}%` }} title={worst} />
+      )}
       {run.prob.length > 0 &&
         [0, 0.5, 1].map((p) => (
           <span key={p} class="xw-curve-tick xw-curve-right" style={{ top: `${100 * (1 - p)}%` }}>

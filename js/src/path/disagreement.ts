@@ -1,6 +1,6 @@
 // How much the answer depends on the baseline: at every place, the standard deviation over the computed baselines.
 
-import { clipRange } from "../lib/percentile";
+import { clipRange, largestOf } from "../lib/percentile";
 import type { PanelMap } from "./maps";
 import type { Field } from "./run";
 import type { PathStore } from "./store";
@@ -30,5 +30,7 @@ export function spreadOf(store: PathStore): (Disagreement & PanelMap) | null {
   const mode = store.mode.value;
   const totals = [...store.runs.value.values()].filter((run) => run.mode === mode).map((run) => run.total);
   const found = disagreement(totals.filter((total) => total !== null));
-  return found && { ...found, exact: true, range: clipRange(found.values, store.display.value.clip) };
+  if (!found) return null;
+  const { values } = found;
+  return { ...found, exact: true, largest: largestOf(values), range: clipRange(values, store.display.value.clip) };
 }

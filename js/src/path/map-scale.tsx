@@ -2,20 +2,22 @@
 
 import { useMemo } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
-import { formatNumber } from "../lib/format";
+import { formatNumber, formatPercent } from "../lib/format";
 import { paintScale } from "./picture";
 import type { PathStore } from "./store";
 
 interface MapScaleProps {
   store: PathStore;
   range: number;
+  /** The largest magnitude drawn now, where that is so little that colours hardly show it. */
+  faint?: number;
   signed: boolean;
   unit: string;
   /** What the two ends of a map without sign mean. */
   ends?: [string, string];
 }
 
-export function MapScale({ store, range, signed, unit, ends = ["no influence", "strong"] }: MapScaleProps) {
+export function MapScale({ store, range, faint = 0, signed, unit, ends = ["no influence", "strong"] }: MapScaleProps) {
   const draw = useMemo(() => () => paintScale(store, signed), [store, signed]);
   if (range === 0) return <p class="xw-scale xw-legend-note">Nothing to draw here: every value is zero.</p>;
   const [low, high] = signed ? ["◂ opposes", "supports ▸"] : ends;
@@ -36,6 +38,10 @@ export function MapScale({ store, range, signed, unit, ends = ["no influence", "
         <span>{high}</span>
       </div>
       <p class="xw-scale-unit">{unit}</p>
+      {/* always there, so that moving along the path does not move the page */}
+      <p class="xw-scale-unit">
+        {faint > 0 ? `faint: at most ${formatPercent(faint / range)} of full colour` : "\u00a0"}
+      </p>
     </div>
   );
 }

@@ -2,12 +2,12 @@
 
 import { computed, type ReadonlySignal } from "@preact/signals";
 import { type Lut, lutFor, type PaletteKind } from "../lib/palettes";
-import { clipRange } from "../lib/percentile";
+import { clipRange, largestOf } from "../lib/percentile";
 import {
   type Field,
   gainedBetween,
-  isNoise,
   meanBetween,
+  noiseOf,
   type Run,
   rateAt,
   sharedGainRange,
@@ -20,6 +20,7 @@ import type { PathStore } from "./store";
 export interface PanelMap extends Field {
   /** Drawn at full strength; 0 where there is nothing to draw. */
   range: number;
+  largest: number;
   /** At the resolution it was computed in, not pooled. */
   exact: boolean;
 }
@@ -60,7 +61,8 @@ export class Maps {
     const ranged = (run: Run, field: Field | null, shared: number, exact: boolean): PanelMap | null => {
       if (!field) return null;
       const range = this.rescaled.value ? clipRange(field.values, clip.value) : shared;
-      return { ...field, exact, range: isNoise(run, field) ? 0 : range };
+      const largest = largestOf(field.values);
+      return { ...field, exact, largest, range: largest <= noiseOf(run, field) ? 0 : range };
     };
     this.rate = computed(() => {
       const run = store.lastRun.value;

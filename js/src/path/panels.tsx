@@ -4,13 +4,12 @@ import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
-import { clipRange } from "../lib/percentile";
 import { CurvePanel } from "./curve";
-import { disagreement } from "./disagreement";
+import { spreadOf } from "./disagreement";
 import { MapScale } from "./map-scale";
 import type { PanelMap } from "./maps";
 import { PickOverlay } from "./picking";
-import { blend, hatch, paintField } from "./picture";
+import { blend, blendSample, hatch, paintField } from "./picture";
 import { spanOf } from "./run";
 import type { PathStore } from "./store";
 import { baselineTitle, panelCaptions } from "./words";
@@ -27,6 +26,8 @@ interface PanelProps {
 
 /** Maps coarser than this are drawn with hard pixels: interpolation would invent detail. */
 const HARD_BELOW = 160;
+/** Share of the scale below which a map looks empty, and must be said not to be. */
+const FAINT = 0.1;
 
 export function Panel({ store, number, title, caption, badge = "", children, below }: PanelProps) {
   const photo = store.photo.value;
@@ -42,7 +43,7 @@ export function Panel({ store, number, title, caption, badge = "", children, bel
       <div class="xw-panel-head" aria-hidden="true">
         <span class="xw-panel-number">{number}</span>
         <span class="xw-panel-title">{title}</span>
-        {badge && <span class="xw-badge xw-panel-badge">{badge}</span>}
+        {badge && <span class="xw-panel-badge">{badge}</span>}
       </div>
       <div class="xw-panel-picture">{children}</div>
       <figcaption class="xw-pane-caption" title={caption}>
@@ -58,12 +59,15 @@ function Blend({ store }: { store: PathStore }) {
     () => () => {
       const photo = store.photo.value;
       if (!photo) return null;
+      if (store.mode.value === "distribution") {
+        const sample = store.sample.value;
+        return sample ? blendSample(sample, photo) : blend(photo, photo, 1);
+      }
       const from = store.picture(store.baselineId.value).value;
       // Before its baseline has arrived, the input stands alone.
-      if (store.mode.value !== "path" || !from || from.width !== photo.width || from.height !== photo.height) {
-        return blend(photo, photo, 1);
-      }
-      return blend(from, photo, store.shownAlpha.value);
+      return from?.width === photo.width && from.height === photo.height
+        ? blend(from, photo, store.shownAlpha.value)
+        : blend(photo, photo, 1);
     },
     [store],
   );
@@ -122,17 +126,7 @@ function RatePanel({ store, caption }: { store: PathStore; caption: string }) {
 }
 
 function AccumulatedPanel({ store, caption }: { store: PathStore; caption: string }) {
-  const spread = useMemo(
-    () =>
-      computed(() => {
-        if (!store.display.value.disagreement) return null;
-        const mode = store.mode.value;
-        const totals = [...store.runs.value.values()].filter((run) => run.mode === mode).map((run) => run.total);
-        const found = disagreement(totals.filter((total) => total !== null));
-        return found && { ...found, exact: true, range: clipRange(found.values, store.display.value.clip) };
-      }),
-    [store],
-  );
+  const spread = useMemo(() => computed(() => spreadOf(store)), [store]);
   const map = useMemo(() => () => spread.value ?? store.maps.accumulated.value, [store, spread]);
   const signed = useMemo(() => () => !spread.value && store.display.value.sign === "both", [store, spread]);
   const unit = store.lastRun.value?.facts.unit ?? "";
@@ -169,8 +163,26 @@ interface ScaleProps extends MapLayerProps {
 function Scale({ store, map, signed, unit, ends }: ScaleProps) {
   const range = useMemo(() => computed(() => map()?.range ?? null), [map]);
   const both = useMemo(() => computed(signed), [signed]);
+  const faint = useMemo(
+    () =>
+      computed(() => {
+        const shown = map();
+        if (!shown) return 0;
+        return shown.largest < FAINT * shown.range ? shown.largest : 0;
+      }),
+    [map],
+  );
   if (range.value === null) return null;
-  return <MapScale store={store} range={range.value} signed={both.value} unit={unit} {...(ends && { ends })} />;
+  return (
+    <MapScale
+      store={store}
+      range={range.value}
+      faint={faint.value}
+      signed={both.value}
+      unit={unit}
+      {...(ends && { ends })}
+    />
+  );
 }
 
 /** Only the words: they follow every step. */
@@ -192,7 +204,12 @@ export function Panels({ store }: { store: PathStore }) {
   const [place, rate, accumulated] = useCaptions(store);
   return (
     <div class="xw-panels" data-pending={store.run.value === null && store.lastRun.value !== null}>
-      <Panel store={store} number={1} title={store.mode.value === "path" ? "x′ + α (x − x′)" : "input"} caption={place}>
+      <Panel
+        store={store}
+        number={1}
+        title={store.mode.value === "path" ? "x′ + α (x − x′)" : "a sample"}
+        caption={place}
+      >
         <Blend store={store} />
         <Hatch store={store} />
         <PickOverlay store={store} />

@@ -21,6 +21,33 @@ export function blend(from: Photo, to: Photo, share: number): Picture {
   return { width, height, rgba };
 }
 
+/** One of many pictures side by side, and how far it has been blended into the input. */
+export interface Sample {
+  sprite: Photo;
+  index: number;
+  count: number;
+  alpha: number;
+}
+
+/** As blend, from a stored reference that may be smaller than the input. */
+export function blendSample({ sprite, index, count, alpha }: Sample, to: Photo): Picture {
+  const { width, height } = to;
+  const wide = Math.floor(sprite.width / count);
+  const start = new Uint32Array(sprite.pixels.data.buffer);
+  const pixels = new Uint32Array(width * height);
+  for (let y = 0, i = 0; y < height; y++) {
+    const row = Math.floor((y * sprite.height) / height) * sprite.width + index * wide;
+    for (let x = 0; x < width; x++, i++) pixels[i] = start[row + Math.floor((x * wide) / width)] ?? 0;
+  }
+  const rgba = new Uint8ClampedArray(pixels.buffer);
+  const end = to.pixels.data;
+  for (let i = 0; i < rgba.length; i++) {
+    const before = rgba[i] as number;
+    rgba[i] = before + alpha * ((end[i] as number) - before);
+  }
+  return { width, height, rgba };
+}
+
 /** A map in the colours of the widget; `range` gets the full colour, and with none nothing is drawn but the neutral. */
 export function paintField(store: PathStore, field: Field, range: number, signed: boolean): Picture {
   const { width, height, values } = field;

@@ -1,7 +1,7 @@
 // What the page holds about one baseline in one mode, decoded: curves as they come, maps as prefix sums, so that the
 // map accumulated between any two places is one subtraction.
 
-import { clipRange, largestOf } from "../lib/percentile";
+import { clipRange } from "../lib/percentile";
 import { bytesOf, floatsOf, inflate } from "../lib/transport";
 import type { Mode, RunTraits } from "./traits";
 
@@ -161,10 +161,9 @@ export function sharedGainRange(frames: Frames, total: Field | null, percent: nu
   return range;
 }
 
-/** Far below what the scores can resolve there is nothing to draw: stretching it would show rounding. */
-export function isNoise(run: Run, field: Field): boolean {
-  const { difference = 0 } = run.gaps ?? {};
-  return largestOf(field.values) <= (1e-6 * Math.abs(difference)) / field.values.length;
+/** Below this there is nothing to draw: stretching it to full colour would show rounding. */
+export function noiseOf({ gaps }: Run, field: Field): number {
+  return (1e-6 * Math.abs(gaps?.difference ?? 0)) / field.values.length;
 }
 
 /** A curve at a place between its nodes. */

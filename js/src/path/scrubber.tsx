@@ -1,5 +1,6 @@
 // α under the hand: a native slider, on the same track a window with two handles, and play.
 
+import type { ComponentChildren } from "preact";
 import { Handle } from "../components/handle";
 import { formatPercent } from "../lib/format";
 import { curveAt, shareBetween, spanOf } from "./run";
@@ -83,7 +84,7 @@ function WindowText({ store }: { store: PathStore }) {
   const [start, end] = store.window.value;
   if (run?.mode !== "path") return null;
   if (start === 0 && end === 1) {
-    return <span class="xw-quiet xw-window-text">window: the whole path · drag its ends to explain a part</span>;
+    return <span class="xw-quiet xw-window-text">drag an end to explain only a part of the path</span>;
   }
   const share = run.gaps.relative ? shareBetween(run, start, end) : null;
   return (
@@ -157,13 +158,18 @@ function Place({ store }: { store: PathStore }) {
   );
 }
 
-export function Scrubber({ store }: { store: PathStore }) {
+export function Scrubber({ store, children }: { store: PathStore; children?: ComponentChildren }) {
   return (
-    <div class="xw-scrubber">
-      <PlayButton store={store} />
-      <Track store={store} />
-      <Place store={store} />
-      <WindowText store={store} />
-    </div>
+    <>
+      <div class="xw-scrubber">
+        <PlayButton store={store} />
+        <Track store={store} />
+        <Place store={store} />
+      </div>
+      <div class="xw-scrubber-line">
+        <WindowText store={store} />
+        {children}
+      </div>
+    </>
   );
 }

@@ -8,8 +8,9 @@ import { decodePhoto, type Photo } from "../lib/photo";
 import { Archive } from "./archive";
 import { type BlindSpot, Pictures, type StoredPicture } from "./baseline-pictures";
 import { Maps } from "./maps";
+import type { Sample } from "./picture";
 import { Player } from "./player";
-import { frameAt, keyOf, type Run } from "./run";
+import { frameAt, keyOf, type Run, spanOf } from "./run";
 import {
   type BaselineInfo,
   type BaselineKind,
@@ -55,6 +56,8 @@ export class PathStore extends BaseStore {
   readonly lastRun: ReadonlySignal<Run | null>;
   readonly hoverAlpha = makeSignal<number | null>(null);
   readonly shownAlpha: ReadonlySignal<number>;
+  /** Of a distribution: the last sample before the place on show. */
+  readonly sample: ReadonlySignal<Sample | null>;
   readonly maps: Maps;
   readonly player: Player;
 
@@ -64,6 +67,7 @@ export class PathStore extends BaseStore {
   readonly picking = makeSignal(false);
 
   readonly #pictures: Pictures;
+  readonly #references = makeSignal<{ run: Run; sprite: Photo } | null>(null);
 
   constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
     super(model, element, lifetime);
@@ -97,6 +101,12 @@ export class PathStore extends BaseStore {
     this.shownAlpha = computed(() => {
       const [start, end] = this.window.value;
       return clamp(this.hoverAlpha.value ?? this.alpha.value, start, end);
+    });
+    this.sample = computed(() => {
+      const { run, sprite } = this.#references.value ?? {};
+      if (!run?.frames || !sprite || run !== this.lastRun.value) return null;
+      const index = frameAt(run.frames, this.shownAlpha.value * spanOf(run));
+      return { sprite, index, count: run.frames.count, alpha: run.facts.ref_alphas?.[index] ?? 0 };
     });
     this.#pictures = new Pictures(this);
     this.maps = new Maps(this);
@@ -170,8 +180,14 @@ export class PathStore extends BaseStore {
     if (next) this.showBaseline(next.id);
   }
 
+  /** The baseline on show, or the first that this mode knows; one that the page holds before one to be asked for. */
   setMode(mode: Mode): void {
-    this.#go(mode, this.baselineId.value);
+    const known = this.baselines.value.filter((one) => one.modes.includes(mode));
+    const choice =
+      known.find((one) => one.id === this.baselineId.value) ??
+      known.find((one) => this.holds(mode, one.id)) ??
+      known[0];
+    if (choice) this.#go(mode, choice.id);
   }
 
   /** Add a baseline, or find the same one; the kernel shows it. */
@@ -239,6 +255,16 @@ export class PathStore extends BaseStore {
       (runs) => {
         this.runs.value = runs;
         this.acknowledge();
+      },
+    );
+    this.follow(
+      async () => {
+        const run = this.lastRun.value;
+        const sprite = run && (await decodePhoto(run.refs, [0, 0]));
+        return sprite && { run, sprite };
+      },
+      (references) => {
+        this.#references.value = references;
       },
     );
     const image = this.bridge.trait<unknown>("x_img", null);

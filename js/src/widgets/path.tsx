@@ -1,5 +1,6 @@
 // PathExplorer: how the answer comes about between a baseline and the input, and whether it depends on the baseline.
 
+import "../styles/path.css";
 import { render } from "preact";
 import { useMemo } from "preact/hooks";
 import { HelpPanel } from "../components/help";
@@ -58,7 +59,7 @@ function Result({ store }: { store: PathStore }) {
 
 function PathExplorer({ store }: { store: PathStore }) {
   const bindings = useMemo(() => pathBindings(store), [store]);
-  const hasInput = store.photo.value !== null || store.tokens.value.length > 0;
+  const hasInput = store.photo.value !== null || store.tokens.value.length > 0 || store.lastRun.value !== null;
   return (
     <div
       class="xw-widget"
@@ -82,11 +83,10 @@ function PathExplorer({ store }: { store: PathStore }) {
       {hasInput && (
         <>
           <Result store={store} />
-          <div class="xw-path-place">
-            <Scrubber store={store} />
-            <References store={store} />
+          <Scrubber store={store}>
             <PathControls store={store} />
-          </div>
+          </Scrubber>
+          <References store={store} />
           <GapLine store={store} />
           <CurveTable store={store} />
           <Baselines store={store} />
@@ -100,7 +100,11 @@ function PathExplorer({ store }: { store: PathStore }) {
       <output class="xw-visually-hidden" aria-live="polite">
         {store.announcer.text.value}
       </output>
-      <HelpPanel store={store} bindings={bindings} />
+      <HelpPanel
+        store={store}
+        bindings={bindings}
+        note="hover over the curve previews that place, click goes there; drag the ends of the window"
+      />
     </div>
   );
 }
