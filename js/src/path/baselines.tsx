@@ -44,7 +44,7 @@ function Sigma({ store, baseline, range }: { store: PathStore; baseline: Baselin
       integer={range.integer}
       help={`${range.title}: a new baseline when released`}
       offReason={store.offReason.value}
-      format={formatNumber}
+      format={(sigma) => String(Number(sigma.toPrecision(3)))}
       onPreview={setDragged}
       onSettle={(sigma) => {
         setDragged(null);
@@ -192,6 +192,10 @@ function MultiplesNote({ store, multiples }: Pick<ChipProps, "store" | "multiple
 
 export function Baselines({ store }: { store: PathStore }) {
   const multiples = useMemo(() => computed(() => multiplesOf(store)), [store]);
+  const mode = store.mode.value;
+  const all = store.baselines.value;
+  const shown = all.filter((one) => one.modes.includes(mode) || one.id === store.baselineId.value);
+  const hidden = all.length - shown.length;
   return (
     <section class="xw-baselines" aria-label="baselines">
       <div class="xw-baselines-head">
@@ -203,14 +207,18 @@ export function Baselines({ store }: { store: PathStore }) {
           <AddBaseline store={store} />
         </span>
       </div>
-      <div class="xw-baseline-strip">
-        <div class="xw-baseline-list" role="radiogroup" aria-label="baseline">
-          {store.baselines.value.map((baseline) => (
-            <Chip key={baseline.id} store={store} baseline={baseline} multiples={multiples} />
-          ))}
-        </div>
+      <div class="xw-baseline-list" role="radiogroup" aria-label="baseline">
+        {shown.map((baseline) => (
+          <Chip key={baseline.id} store={store} baseline={baseline} multiples={multiples} />
+        ))}
       </div>
       <MultiplesNote store={store} multiples={multiples} />
+      {hidden > 0 && (
+        <p class="xw-legend-note">
+          {hidden} more{" "}
+          {mode === "path" ? "only as a distribution" : "only as one baseline: nothing in them is drawn at random"}
+        </p>
+      )}
     </section>
   );
 }

@@ -7,6 +7,8 @@ import type { Gaps as GapValues, Mode, RunFacts } from "./traits";
 import { formatPlace } from "./words";
 
 const END_HELP = "completeness: by how much the sum of the attributions misses the change of the output";
+const MEAN_HELP =
+  "by how much the mean over the samples misses the change of the output: it shrinks with more samples, about like 1 / √samples";
 const PATH_HELP =
   "the same at every place in between. A small gap at the end may come from errors that cancel. This compares sums over the input: errors may still cancel between pixels.";
 const REFINE_HELP = "8 more gradients, each where the sum misses most (f)";
@@ -69,10 +71,16 @@ export function GapLine({ store }: { store: PathStore }) {
   const { gaps, facts } = run;
   const mode = store.mode.value;
   const onPath = mode === "path";
+  // noise around the input is no path: nothing says that its values add up
+  const promises = store.baseline.value?.kind !== "smoothgrad";
   const tolerance = Number(store.params.value.parameters.tolerance ?? 0.01);
   return (
     <div class="xw-gaps" role="group" aria-label="how well the attributions add up">
-      <Badge name="end gap" help={END_HELP} gap={gaps.end} gaps={gaps} unit={facts.unit} />
+      {promises ? (
+        <Badge name="end gap" help={onPath ? END_HELP : MEAN_HELP} gap={gaps.end} gaps={gaps} unit={facts.unit} />
+      ) : (
+        <span class="xw-quiet">This method does not promise that its values add up to the change of the output.</span>
+      )}
       {onPath && (
         <>
           <Badge
@@ -94,10 +102,8 @@ export function GapLine({ store }: { store: PathStore }) {
           </button>
         </>
       )}
-      <span class="xw-quiet xw-number">
-        {[stoppedText(facts, tolerance), costText(facts)].filter(Boolean).join(" · ")}
-      </span>
-      {!gaps.relative && (
+      <span class="xw-quiet">{[stoppedText(facts, tolerance), costText(facts)].filter(Boolean).join(" · ")}</span>
+      {promises && !gaps.relative && (
         <p class="xw-legend-note">
           Baseline and input score about the same ({formatNumber(run.scores[0])} and {formatNumber(run.scores[1])}), so
           there is no change to take shares of: gaps are in {facts.unit || "units of the score"}.

@@ -24,7 +24,8 @@ const SUMS: Segment<Cumulative>[] = [
 ];
 
 export function ModeSwitch({ store }: { store: PathStore }) {
-  const possible = (mode: Mode) => store.baselines.value.some((one) => one.modes.includes(mode));
+  const possible = (mode: Mode) =>
+    store.baselines.value.some((one) => one.modes.includes(mode) && (store.live || store.holds(mode, one.id)));
   return (
     <Segmented
       label="Mode"

@@ -1,15 +1,14 @@
 // What the explorer says in words: for screen readers, captions, names and files. Pure functions of the traits.
 
 import { formatNumber, formatPercent, formatSigned } from "../lib/format";
+import { curveAt } from "./run";
 import type { PathStore } from "./store";
 import type { BaselineInfo, Cumulative, Mode, RunTraits } from "./traits";
 
 type Curve = Pick<RunTraits, "alphas" | "F" | "C" | "prob" | "scores" | "gaps" | "facts">;
 
-/** Most of the change: what lies outside this share counts as flat. */
-const MOST = 0.9;
-/** A rise that takes more of the path than this is not worth calling steep. */
-const STEEP = 0.5;
+/** Stretches that begin before this begin at once. */
+const EDGE = 0.1;
 
 export function formatAlpha(alpha: number): string {
   return alpha.toFixed(2);
@@ -80,56 +79,27 @@ export function sliderText({ mode, at, target, probability, share, accumulated, 
   return parts.filter(Boolean).join(", ");
 }
 
-/** The shortest part of the path that holds most of the change; null where nothing changes. */
-export function steepestPart(alphas: readonly number[], F: readonly number[]): [number, number] | null {
-  const total = F.at(-1) ?? 0;
-  if (total === 0) return null;
-  let best: [number, number] | null = null;
-  for (let low = 0, high = 0; low < F.length; low++) {
-    while (high < F.length && ((F[high] ?? 0) - (F[low] ?? 0)) / total < MOST) high++;
-    if (high === F.length) break;
-    if (best === null || gapBetween(alphas, low, high) < gapBetween(alphas, best[0], best[1])) best = [low, high];
-  }
-  return best;
-}
-
-function gapBetween(alphas: readonly number[], low: number, high: number): number {
-  return (alphas[high] ?? 0) - (alphas[low] ?? 0);
-}
-
-function outputAt(curve: Curve, index: number): string {
-  const probability = curve.prob[index];
-  if (probability !== undefined) return formatPercent(probability, 0);
-  return formatNumber(curve.scores[0] + (curve.F[index] ?? 0));
+function outputAt(curve: Curve, alpha: number): string {
+  if (curve.prob.length > 0) return formatPercent(curveAt(curve.alphas, curve.prob, alpha), 0);
+  return formatNumber(curve.scores[0] + curveAt(curve.alphas, curve.F, alpha));
 }
 
 /** What is seen on the chart, in a sentence. */
 export function curveSummary(curve: Curve, mode: Mode): string {
-  const { alphas, F, gaps, facts } = curve;
-  const last = F.length - 1;
-  if (last < 1) return "no points yet";
+  const { alphas, F, C, gaps, facts } = curve;
+  const count = alphas.at(-1) ?? 0;
+  if (F.length < 2) return "no points yet";
   if (mode === "distribution") {
-    return `after ${Math.round(alphas[last] ?? 0)} samples the attributions add up to ${formatSigned(curve.C[last] ?? 0)} ${facts.unit}; the output is ${formatSigned(F[last] ?? 0)} ${facts.unit} above the baselines' mean`;
+    return `after ${Math.round(count)} samples the attributions add up to ${formatSigned(C.at(-1) ?? 0)} ${facts.unit}; the output is ${formatSigned(F.at(-1) ?? 0)} ${facts.unit} above the mean of the baselines`;
   }
-  const ends = `from ${outputAt(curve, 0)} to ${outputAt(curve, last)}`;
+  const ends = `from ${outputAt(curve, 0)} to ${outputAt(curve, 1)}`;
   if (!gaps.relative) return `the output is about the same at both ends: ${ends}${extremes(curve)}`;
-  const verb = (F[last] ?? 0) > 0 ? "rises" : "falls";
-  const steep = steepestPart(alphas, F);
-  if (!steep || gapBetween(alphas, ...steep) > STEEP)
-    return `output ${verb} ${ends} over most of the path${extremes(curve)}`;
-  const [low, high] = steep;
-  const before = alphas[low] ?? 0;
-  const after = 1 - (alphas[high] ?? 1);
-  const flat = [
-    before > 0.1 && `flat before that`,
-    after > 0.1 && `then flat: saturated for ${formatPercent(after, 0)} of the path`,
-  ];
-  return (
-    [
-      `output ${verb} from ${outputAt(curve, low)} to ${outputAt(curve, high)} between ${formatAlpha(before)} and ${formatAlpha(alphas[high] ?? 1)}`,
-      ...flat.filter(Boolean),
-    ].join(", ") + extremes(curve)
-  );
+  const verb = (F.at(-1) ?? 0) > 0 ? "rises" : "falls";
+  if (!facts.rising) return `output ${verb} ${ends} over most of the path${extremes(curve)}`;
+  const [low, high] = facts.rising;
+  const course = `output ${verb} from ${outputAt(curve, low)} to ${outputAt(curve, high)} between ${formatAlpha(low)} and ${formatAlpha(high)}`;
+  const flat = low < EDGE ? "then flat" : high > 1 - EDGE ? "flat before that" : "flat before and after";
+  return `${course}, ${flat}: saturated for ${formatPercent(1 - (high - low), 0)} of the path${extremes(curve)}`;
 }
 
 /** Where the output leaves the range between its ends by a tenth of the change or more. */
@@ -163,7 +133,7 @@ export function panelCaptions({ mode, at, window, cumulative, baseline, text }: 
   const mean = cumulative === "running_mean";
   if (mode === "distribution") {
     const count = Math.round(at);
-    return [`sample ${count}: ${what} at a random point`, `what sample ${count} adds`, `mean of ${count} samples`];
+    return [`${what} of sample ${count}`, `what the samples up to ${count} add`, `mean of ${count} samples`];
   }
   const place = formatAlpha(at);
   const from = window[0] > 0 ? `from ${formatAlpha(window[0])} to ${place}` : `up to α = ${place}`;
