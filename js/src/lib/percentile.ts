@@ -20,9 +20,7 @@ export function clipRange(values: Float32Array, percent: number): number {
     const magnitude = Math.abs(values[i] as number);
     if (((magnitude * scale) | 0) === bin) inside.push(magnitude);
   }
-  // most pixels of most maps are near zero: that bin holds them all, and its exact order is never drawn
-  if (bin === 0 && inside.length > 4096) return inside.reduce((most, one) => Math.max(most, one), 0) || largest;
-  return inside.sort((a, b) => a - b)[rank - 1] || largest;
+  return Float32Array.from(inside).sort()[rank - 1] || largest;
 }
 
 export function largestOf(values: Float32Array): number {

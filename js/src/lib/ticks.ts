@@ -10,7 +10,8 @@ export function niceTicks(low: number, high: number, count: number): number[] {
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  // plus zero: never −0
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step + 0);
 }
 
 /** All ticks of an axis with the same decimals: 0, 5, 10 rather than 0, 5.00, 10.0. */
