@@ -24,12 +24,12 @@ from xaiwidgets.widgets.path.runs import Effort, Question, Run, Runs, Sight, key
 from xaiwidgets.widgets.path.subject import Entry, Subject
 from xaiwidgets.widgets.path.traits import (
     PASSING,
-    SHOWN,
     archive_of,
     baseline_data,
     baseline_infos,
     method_title,
     run_traits,
+    shown_traits,
     weight,
 )
 from xaiwidgets.widgets.provenance import provenance
@@ -303,7 +303,8 @@ class PathExplorer(ExplainWidget):
 
     def _report(self, done: int, total: int, left: float | None, phase: str) -> None:
         with self._sync_lock, self.hold_sync():
-            self.status = "running" if self.status == "partial" and self._running != self.shown else self.status
+            if self.status == "partial" and self._running != self.shown:
+                self.status = "running"  # what is on show is finished; others are being computed
             self.progress = {"done": done, "total": total, "unit": "evaluations", "eta_s": left, "phase": phase}
 
     # --- results to traits ------------------------------------------------------------------------------------------
@@ -311,16 +312,18 @@ class PathExplorer(ExplainWidget):
     def _publish(self, result: View) -> None:
         ask, run = result.ask, result.run
         sight = self._runs.look(run)
-        if ask.question != self._published_question:
+        new = ask.question != self._published_question
+        if new:
             self.asked += 1
             self._published_question = ask.question
         self.question = self._question(run, ask.question)
-        traits = run_traits(run, sight, SHOWN if result.final else PASSING, self.question, self._said)
+        if new or result.final:
+            self.archive = self._archived(ask.question)
         if result.final:
-            self.archive = self._archived(ask.question)
+            traits = shown_traits(run, sight, self.question, self._said)
             traits["notices"] = traits["notices"] + self._size_notice(traits)
-        elif self.asked and not set(self.archive) <= set(self._runs.table(ask.question)):
-            self.archive = self._archived(ask.question)
+        else:
+            traits = run_traits(run, sight, PASSING, self.question, self._said)
         for name, value in traits.items():
             setattr(self, name, value)
         self.shown = run.key

@@ -3,6 +3,8 @@
 The same run gives the same text, byte for byte.
 """
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from xaiwidgets.live.colors import Table
+from xaiwidgets.live.frames import pooled
 from xaiwidgets.live.pictures import data_uri
 from xaiwidgets.live.render import render
 from xaiwidgets.methods.walk import Curves
@@ -21,7 +24,8 @@ from .kinds import DISTRIBUTION
 from .runs import Sight
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
-SIDE, SMALL = 96, 48
+SIDE, SMALL, BLOCKS = 96, 48, 32
+FRAME = "outline:1px solid #8888"
 CHART = (320, 150)
 SMOOTH = 3
 """A chart is drawn this many times larger and shrunk."""
@@ -73,12 +77,12 @@ def accumulated(sight: Sight, places: Sequence[float], mode: str) -> NDArray[np.
 
 
 def _pictures(shown: Shown, sight: Sight) -> str:
-    maps = accumulated(sight, PLACES, shown.mode)
+    maps = pooled(accumulated(sight, PLACES, shown.mode), BLOCKS)[0]
     limit = _limit(maps[-1], shown.clip)
     cells = []
     for place, values in zip(PLACES, maps, strict=True):
         name = f"{round(place * sight.edges[-1])} samples" if shown.mode == DISTRIBUTION else f"α = {place:.2f}"
-        pictures = [_image(_drawn(values, shown, limit), SIDE, f"accumulated, {name}")]
+        pictures = [_map(values, shown, limit, SIDE, f"accumulated, {name}")]
         if shown.picture is not None and shown.baseline is not None and shown.mode != DISTRIBUTION:
             blend = shown.baseline + place * (shown.picture.astype(np.float64) - shown.baseline)
             pictures.insert(0, _image(np.round(blend).astype(np.uint8), SIDE, f"interpolated, {name}"))
@@ -91,10 +95,10 @@ def _strip(shown: Shown) -> str:
     for title, picture, values in shown.strip:
         pictures = [_image(picture, SMALL, f"baseline: {title}")] if picture is not None else []
         if values is not None:
-            pictures.append(_image(_drawn(values, shown, _limit(values, shown.clip)), SMALL, f"map from {title}"))
-        cells.append(
-            f'<td style="padding:0 4px 0 0;vertical-align:top">{"<br>".join(pictures)}<br>{escaped(title)}</td>'
-        )
+            blocks = pooled(values, BLOCKS)[0]
+            pictures.append(_map(blocks, shown, _limit(blocks, shown.clip), SMALL, f"map from {title}"))
+        style = f"padding:0 4px 0 0;vertical-align:top;width:{SMALL + 24}px"
+        cells.append(f'<td style="{style}">{"<br>".join(pictures)}<br>{escaped(title)}</td>')
     return f"<table><tr>{''.join(cells)}</tr></table>" if cells else ""
 
 
@@ -104,7 +108,7 @@ def _tokens(shown: Shown, sight: Sight) -> str:
     chosen = np.sort(np.argsort(-np.abs(values[-1]), kind="stable")[:MOST_TOKENS])
     head = "".join(f"<th>α = {place:.2f}</th>" for place in PLACES)
     rows = "".join(
-        f"<tr><td>{escaped(shown.tokens[index])}</td>{''.join(f'<td>{value:+.3g}</td>' for value in values[:, index])}</tr>"
+        f"<tr><td>{escaped(shown.tokens[index])}</td>{''.join(f'<td>{_signed(value)}</td>' for value in values[:, index])}</tr>"
         for index in chosen
     )
     return f"<table><tr><th>token</th>{head}</tr>{rows}</table>"
@@ -134,8 +138,10 @@ def _chart(curves: Curves, mode: str) -> str:
         draw.line(change, fill="#123a63", width=2 * SMOOTH)
     picture = picture.resize(CHART, Image.Resampling.LANCZOS).quantize(32)
     along = "number of samples" if mode == DISTRIBUTION else "α"
-    name = f"change of the score (dark) and accumulated attribution (orange) over {along}, from {low:.3g} to {high:.3g}"
-    return _image(np.asarray(picture.convert("RGB")), CHART[0], name)
+    name = (
+        f"Change of the score (dark) and accumulated attribution (orange) over {along}, from {low:.3g} to {high:.3g}."
+    )
+    return f"<div>{_image(np.asarray(picture.convert('RGB')), CHART[0], name)}<br>{escaped(name)}</div>"
 
 
 def _table(curves: Curves, mode: str) -> str:
@@ -153,10 +159,19 @@ def _table(curves: Curves, mode: str) -> str:
     return f"<details><summary>Along the path</summary><table>{head}{rows}</table></details>"
 
 
-def _drawn(values: NDArray[np.floating[Any]], shown: Shown, limit: float) -> NDArray[np.uint8]:
+def _map(values: NDArray[np.floating[Any]], shown: Shown, limit: float, width: int, alternative: str) -> str:
+    """A map as it is: a few blocks, enlarged by the page. Each is a sum, and easier to judge than noisy pixels."""
     display = {"view": "side", "scale_mode": "fixed", "range": limit}
     drawn = render(values, shown.colours, signed=True, display=display, warm_supports=shown.warm)
-    return np.ascontiguousarray(drawn.rgba[..., :3])
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(drawn.rgba[..., :3])).quantize(64).save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    style = f"{FRAME};height:{round(width * values.shape[0] / values.shape[1])}px;image-rendering:pixelated"
+    return f'<img width="{width}" style="{style}" alt="{escaped(alternative)}" src="data:image/png;base64,{data}">'
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}" if value else "0"
 
 
 def _limit(values: NDArray[np.floating[Any]], clip: float) -> float:
@@ -165,7 +180,8 @@ def _limit(values: NDArray[np.floating[Any]], clip: float) -> float:
 
 
 def _image(pixels: NDArray[np.uint8], width: int, alternative: str) -> str:
-    return f'<img width="{width}" alt="{escaped(alternative)}" src="{data_uri(pixels, width)}">'
+    uri = data_uri(pixels, width)
+    return f'<img width="{width}" style="{FRAME}" alt="{escaped(alternative)}" src="{uri}">'
 
 
 def _framed(body: str, caption: str, details: str = "") -> str:

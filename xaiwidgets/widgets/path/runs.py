@@ -212,11 +212,10 @@ class Runs:
         return run.sight
 
     def _finish(self, run: Run, effort: Effort) -> None:
-        settled = run.settled
+        run.settled = False  # why it stopped is known only now
         self.look(run)
         run.done_for, run.failed = effort, False
-        if not settled:
-            run.packed.clear()
+        run.packed.clear()
 
     def _walk(self, run: Run, session: Session, effort: Effort) -> PathWalk | SampleWalk:
         """The run's walk with what it knows; a new one where there is none, or none of so many samples."""

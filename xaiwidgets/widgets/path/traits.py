@@ -12,7 +12,13 @@ from .runs import Run, Sight
 from .subject import Entry
 from .words import caption, notices, rising
 
-SHOWN = Detail(frames=32, side=128, levels=127, total_side=256)
+SHOWN = (
+    Detail(frames=32, side=128, levels=127, total_side=256),
+    Detail(frames=32, side=128, levels=31, total_side=256),
+    Detail(frames=16, side=128, levels=31, total_side=256),
+)
+"""Of the run on show: the finest that fits its budget."""
+SHOWN_BYTES = 360_000
 PASSING = Detail(frames=16, side=64, levels=127, total_side=128)
 """While it is being computed: light, because the next one comes soon."""
 ARCHIVE = (
@@ -61,6 +67,16 @@ def run_traits(
         "notices": notices(curves, **about, training=said["training"], colours=said["colours"], text=text),
         "caption": caption(question, curves, sight.total, **about, unit=said["unit"], surfaces=said["surfaces"]),
     }  # fmt: skip
+
+
+def shown_traits(run: Run, sight: Sight, question: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The traits of the finished run on show."""
+    traits: dict[str, Any] = {}
+    for detail in SHOWN:
+        traits = run_traits(run, sight, detail, question, said)
+        if weight(traits) <= SHOWN_BYTES:
+            break
+    return traits
 
 
 def archive_of(

@@ -16,6 +16,8 @@ MOST = 0.9
 """Of the change: the rest counts as flat."""
 SHORT = 0.5
 """A rise on less of the path than this is a saturated one."""
+DETOUR = 0.1
+"""Of the change, by which a score goes beyond its ends to be worth a word."""
 EDGE = 0.1
 """Stretches that begin before this begin at once."""
 RESTLESS = 0.3
@@ -102,11 +104,24 @@ def _course(curves: Curves, question: dict[str, Any], unit: str) -> str:
     verb = "rises" if curves.gaps.difference > 0 else "falls"
     stretch = rising(curves, PATH)
     if stretch is None:
-        return f"The {output.name} {verb} from {output.at(0)} to {output.at(1)} over most of the path."
+        return f"The {output.name} {verb} from {output.at(0)} to {output.at(1)} over most of the path{_detour(curves, output)}."
     low, high = stretch
     when = "then is flat" if low < EDGE else "and is flat before" if high > 1 - EDGE else "and is flat before and after"
     flat = f"saturated for {percent(1 - (high - low))} of the path"
     return f"The {output.name} {verb} from {output.at(low)} to {output.at(high)} between {low:.2f} and {high:.2f}, {when}: {flat}."
+
+
+def _detour(curves: Curves, output: "_Output") -> str:
+    """Where the score goes beyond both of its ends, if it does."""
+    change, F = abs(curves.gaps.difference), np.array(curves.F)
+    beyond = {"highest": F.max() - max(F[0], F[-1]), "lowest": min(F[0], F[-1]) - F.min()}
+    places = {"highest": int(F.argmax()), "lowest": int(F.argmin())}
+    said = [
+        f", {name} at {curves.alphas[places[name]]:.2f} ({output.at(curves.alphas[places[name]])})"
+        for name, distance in beyond.items()
+        if distance > DETOUR * change
+    ]
+    return "".join(said)
 
 
 def _moves_outside(curves: Curves, stretch: Stretch) -> float:
@@ -123,6 +138,7 @@ class _Output:
     def __init__(self, curves: Curves, question: dict[str, Any], unit: str) -> None:
         prob, change = curves.prob, curves.gaps.difference
         agrees = bool(prob) and not question.get("foil_label") and (prob[-1] - prob[0]) * change > 0
+        agrees = agrees and percent(prob[0]) != percent(prob[-1])
         self._curves, self._unit, self._agrees = curves, unit, agrees
         self.name = "output" if agrees else "score"
 
