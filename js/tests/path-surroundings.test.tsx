@@ -147,6 +147,8 @@ describe("disagreement", () => {
     const coarse = { width: 1, height: 1, values: Float32Array.from([5]) };
     expect(sameResolution([fine, coarse]).map((one) => [...one.values])).toEqual([[3], [5]]);
     expect(coarsened(fine, 3, 3)).toBeNull();
+    const uneven = { width: 3, height: 1, values: Float32Array.from([1, 3, 8]) };
+    expect([...(coarsened(uneven, 2, 1)?.values ?? [])]).toEqual([2, 8]);
     expect([...(disagreement([fine, coarse])?.values ?? [])]).toEqual([1]);
   });
 });
@@ -164,7 +166,7 @@ describe("baselines", () => {
         .slice(0, 4)
         .map((one) => baselineName(one, "path")),
     );
-    expect(text(".xw-baselines")).toContain("1 more only as a distribution");
+    expect(text(".xw-baselines")).toContain("1 more can only be drawn as a distribution");
     expect(radio("black")?.checked).toBe(true);
   });
 
@@ -357,7 +359,8 @@ describe("texts", () => {
   it("show whitespace, and nothing empty", () => {
     expect(visible(" a\n\t")).toBe("␣a⏎⇥");
     expect(visible("")).toBe("∅");
-    expect(visible("\u0007")).toBe("␣");
+    expect(visible("\u0007")).toBe("⟨0007⟩");
+    expect(visible("\u202Eevil")).toBe("⟨202E⟩evil");
   });
 
   it("have bars up for support and down for opposition, with the number in the name", async () => {

@@ -10,7 +10,7 @@ import { ModeSwitch } from "./modes";
 import { Multiple, type Multiples, multiplesOf } from "./small-multiples";
 import type { PathStore } from "./store";
 import { BaselinePicture } from "./thumbnail";
-import type { BaselineInfo, BaselineKind, KindParameter, Mode } from "./traits";
+import type { BaselineInfo, KindParameter, Mode } from "./traits";
 import { baselineName, baselineStatus, baselineTitle } from "./words";
 
 /** What the chip says below its title. */
@@ -26,8 +26,8 @@ function Status({ baseline, mode }: { baseline: BaselineInfo; mode: Mode }) {
   );
 }
 
-function sigmaOf(kind: BaselineKind | undefined): KindParameter | undefined {
-  return kind?.params.find((one) => one.name === "sigma");
+function paramOf(store: PathStore, { kind }: BaselineInfo, name: KindParameter["name"]): KindParameter | undefined {
+  return store.kinds.value.find((one) => one.kind === kind)?.params.find((one) => one.name === name);
 }
 
 /** A slider that asks for another baseline of the same kind when it is let go. */
@@ -54,17 +54,28 @@ function Sigma({ store, baseline, range }: { store: PathStore; baseline: Baselin
   );
 }
 
-function Reroll({ store, baseline, seed }: { store: PathStore; baseline: BaselineInfo; seed: number }) {
+/** What the next draw changes: of a data set in path mode, which row is taken; else the seed. */
+function Reroll({ store, baseline }: { store: PathStore; baseline: BaselineInfo }) {
+  const { params } = baseline;
+  const byRow = params.index !== undefined && store.mode.value === "path";
+  const name = byRow ? "index" : "seed";
+  const value = params[name];
+  if (value === undefined) return null;
+  const high = paramOf(store, baseline, name)?.high ?? Number.POSITIVE_INFINITY;
+  const next = value < high ? value + 1 : 0;
+  const word = byRow ? "no." : "seed";
   return (
     <span class="xw-reroll">
-      <span class="xw-label">seed {seed}</span>
+      <span class="xw-label">
+        {word} {value}
+      </span>
       <button
         type="button"
         class="xw-button xw-button-icon"
-        aria-label={`draw ${baselineTitle(baseline)} again with seed ${seed + 1}`}
-        title={store.offReason.value || "draw again with the next seed: does the answer depend on chance?"}
+        aria-label={`${baselineTitle(baseline)}: another one, ${word} ${next}`}
+        title={store.offReason.value || "another one: does the answer depend on chance?"}
         disabled={!store.live}
-        onClick={() => store.requestBaseline(baseline.kind, { ...baseline.params, seed: seed + 1 })}
+        onClick={() => store.requestBaseline(baseline.kind, { ...params, [name]: next })}
       >
         ⟳
       </button>
@@ -80,8 +91,7 @@ interface ChipProps {
 
 function Chip({ store, baseline, multiples }: ChipProps) {
   const mode = store.mode.value;
-  const kind = store.kinds.value.find((one) => one.kind === baseline.kind);
-  const sigma = baseline.params.sigma === undefined ? undefined : sigmaOf(kind);
+  const sigma = baseline.params.sigma === undefined ? undefined : paramOf(store, baseline, "sigma");
   const possible = baseline.modes.includes(mode);
   const here = store.holds(mode, baseline.id);
   const chosen = baseline.id === store.baselineId.value;
@@ -111,7 +121,7 @@ function Chip({ store, baseline, multiples }: ChipProps) {
         </span>
       </label>
       {sigma && <Sigma store={store} baseline={baseline} range={sigma} />}
-      {baseline.params.seed !== undefined && <Reroll store={store} baseline={baseline} seed={baseline.params.seed} />}
+      <Reroll store={store} baseline={baseline} />
     </div>
   );
 }
@@ -147,7 +157,7 @@ function Toggles({ store }: { store: PathStore }) {
   const share = baseline?.blind;
   return (
     <>
-      {store.medium.value === "image" && typeof share === "number" && (
+      {store.medium.value === "image" && store.mode.value === "path" && typeof share === "number" && (
         <label
           class="xw-field"
           title="hatch what cannot get credit: there, baseline and input are the same, so the difference is zero (x)"
@@ -190,6 +200,11 @@ function MultiplesNote({ store, multiples }: Pick<ChipProps, "store" | "multiple
   return <p class="xw-legend-note">Disagreement needs the maps of two baselines: compute another one.</p>;
 }
 
+const HIDDEN: Record<Mode, (count: number) => string> = {
+  path: (count) => `${count} more can only be drawn as a distribution`,
+  distribution: (count) => `${count} more are single inputs: nothing in them is drawn at random`,
+};
+
 export function Baselines({ store }: { store: PathStore }) {
   const multiples = useMemo(() => computed(() => multiplesOf(store)), [store]);
   const mode = store.mode.value;
@@ -199,7 +214,9 @@ export function Baselines({ store }: { store: PathStore }) {
   return (
     <section class="xw-baselines" aria-label="baselines">
       <div class="xw-baselines-head">
-        <h3 class="xw-heading">Baselines</h3>
+        <span class="xw-heading" aria-hidden="true">
+          Baselines
+        </span>
         <ModeSwitch store={store} />
         <Toggles store={store} />
         <span class="xw-footer-tools">
@@ -213,12 +230,7 @@ export function Baselines({ store }: { store: PathStore }) {
         ))}
       </div>
       <MultiplesNote store={store} multiples={multiples} />
-      {hidden > 0 && (
-        <p class="xw-legend-note">
-          {hidden} more{" "}
-          {mode === "path" ? "only as a distribution" : "only as one baseline: nothing in them is drawn at random"}
-        </p>
-      )}
+      {hidden > 0 && <p class="xw-legend-note">{HIDDEN[mode](hidden)}</p>}
     </section>
   );
 }

@@ -246,15 +246,19 @@ export class PathStore extends BaseStore {
 
   #decodeOnChange(): void {
     const archive = new Archive(this.model);
-    // All traits of a result arrive in one message: one number says that there is something new.
+    const saved = this.bridge.trait<unknown>("archive", {});
+    let acknowledged: number | undefined;
     this.follow(
       () => {
+        // A picture has arrived, or another baseline is finished.
         this.seq.value;
+        saved.value;
         return archive.decode();
       },
       (runs) => {
         this.runs.value = runs;
-        this.acknowledge();
+        if (acknowledged !== this.seq.peek()) this.acknowledge();
+        acknowledged = this.seq.peek();
       },
     );
     this.follow(

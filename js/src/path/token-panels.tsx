@@ -95,11 +95,9 @@ function Blend({ store, caption }: { store: PathStore; caption: string }) {
               title={same ? `${own}: the same in the baseline` : `${other} → ${own}`}
             >
               <span class="xw-visually-hidden">{same ? `${own}, unchanged` : `${other} becomes ${own}`}</span>
-              {!same && (
-                <bdi class="xw-token-text xw-token-from" aria-hidden="true" style={{ opacity: 1 - share }}>
-                  {other}
-                </bdi>
-              )}
+              <bdi class="xw-token-text" aria-hidden="true" style={{ opacity: same ? 0 : 1 - share }}>
+                {other}
+              </bdi>
               <bdi class="xw-token-text" aria-hidden="true" style={{ opacity: same ? 1 : share }}>
                 {own}
               </bdi>
