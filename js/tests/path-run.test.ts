@@ -23,6 +23,7 @@ const FRAMES: Frames = {
   edges: [0, 0.1, 0.5, 1],
   width: 2,
   height: 1,
+  pool: 1,
   prefix: Float32Array.from([0, 0, 1, -1, 3, -1, 3, 4]),
 };
 const of = (map: typeof gainedBetween, start: number, end: number) => [...map(FRAMES, start, end, new Float32Array(2))];
@@ -44,15 +45,26 @@ describe("decoding", () => {
 
   it("pooled sums are per pixel, and so is a coarse total", async () => {
     const traits = runTraits();
-    const run = await decodeRun("path/black", {
-      ...traits,
-      inc_meta: { ...traits.inc_meta, pool: 2 },
-      total_map: packed(Uint16Array.from([0x3c00, 0xc000, 0, 0x3800])),
-      total_meta: { shape: [2, 2], scale: 16, dtype: "float16" },
-    });
+    const run = await decodeRun(
+      "path/black",
+      {
+        ...traits,
+        inc_meta: { ...traits.inc_meta, pool: 2 },
+        total_map: packed(Uint16Array.from([0x3c00, 0xc000, 0, 0x3800])),
+        total_meta: { shape: [2, 2], scale: 16, dtype: "float16" },
+      },
+      [8, 8],
+    );
     expect(run.frames?.prefix[16]).toBeCloseTo(8 / 4);
     // an input of 8 × 8 in 2 × 2 values: 16 pixels each
     expect([...(run.total?.values ?? [])]).toEqual([1, -2, 0, 0.5]);
+  });
+
+  it("values at the edge of an uneven picture are sums over fewer pixels", async () => {
+    const traits = runTraits();
+    const run = await decodeRun("path/black", { ...traits, inc_meta: { ...traits.inc_meta, pool: 2 } }, [7, 8]);
+    const first = run.frames?.prefix.slice(16, 32) ?? [];
+    close([first[0] ?? 0, first[11] ?? 0, first[15] ?? 0], [8 / 4, -1 / 2, -3 / 2]);
   });
 
   it("says what does not fit, and holds what has no maps", async () => {

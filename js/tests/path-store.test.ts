@@ -17,11 +17,17 @@ async function open(change: Record<string, unknown> = {}): Promise<void> {
   await vi.waitFor(() => expect(model.sentOf("ack")).not.toHaveLength(0));
 }
 
-/** The page has heard of everything that arrived. */
-async function arrived(traits: Record<string, unknown>): Promise<void> {
+function publish(traits: Record<string, unknown>): number {
   for (const [name, value] of Object.entries(traits)) model.set(name, value);
-  model.set("seq", Number(model.get("seq")) + 1);
-  await settled();
+  const seq = Number(model.get("seq")) + 1;
+  model.set("seq", seq);
+  return seq;
+}
+
+/** Until the page has decoded everything that arrived. */
+async function arrived(traits: Record<string, unknown>): Promise<void> {
+  const seq = publish(traits);
+  await vi.waitFor(() => expect(model.sentOf("ack")).toContainEqual({ type: "ack", seq }));
 }
 
 const quiet = (act: () => void) => {
@@ -112,12 +118,11 @@ describe("what only the kernel has", () => {
   it("without a kernel nothing is asked for, held runs still show", async () => {
     const state = { ...pathState(), baseline_id: "black" };
     mountStatic(el, state);
-    await settled();
-    expect(text(".xw-chip")).toContain("read-only");
-    const white = el.querySelector<HTMLInputElement>('.xw-baseline input[value="white"]');
-    white?.click();
-    await settled();
-    expect(el.querySelector<HTMLInputElement>('.xw-baseline input[value="white"]')?.checked).toBe(true);
+    await vi.waitFor(() => expect(text(".xw-chip")).toContain("read-only"));
+    const white = () => el.querySelector<HTMLInputElement>('.xw-baseline input[value="white"]');
+    await vi.waitFor(() => expect(white()?.disabled).toBe(false));
+    white()?.click();
+    await vi.waitFor(() => expect(white()?.checked).toBe(true));
     const slider = el.querySelector<HTMLInputElement>(".xw-alpha");
     expect(slider?.disabled).toBe(false);
   });
@@ -159,6 +164,15 @@ describe("the runs of a question", () => {
     expect(store.runs.value.get("path/white")).toBe(white);
   });
 
+  it("another finished baseline joins without a new picture", async () => {
+    await open({ archive: {} });
+    expect(store.holds("path", "white")).toBe(false);
+    model.set("archive", { "path/white": runTraits(0.5) });
+    await vi.waitFor(() => expect(store.holds("path", "white")).toBe(true));
+    await settled();
+    expect(model.sentOf("ack")).toHaveLength(1);
+  });
+
   it("every picture is acknowledged", async () => {
     await open();
     await arrived({ ...runTraits(2) });
@@ -170,8 +184,8 @@ describe("the runs of a question", () => {
 
   it("what cannot be decoded is said, and the last good picture stays", async () => {
     await open();
-    await arrived({ increments: new DataView(new ArrayBuffer(8)) });
-    expect(store.decodeError.value).not.toBe("");
+    publish({ increments: new DataView(new ArrayBuffer(8)) });
+    await vi.waitFor(() => expect(store.decodeError.value).not.toBe(""));
     expect(store.run.value?.total).not.toBeNull();
   });
 });
@@ -357,12 +371,10 @@ describe("in the page", () => {
     vi.spyOn(plot, "getBoundingClientRect").mockReturnValue({ left: 0, width: 100 } as DOMRect);
     const sent = model.sent.length;
     plot.dispatchEvent(new PointerEvent("pointermove", { clientX: 40, bubbles: true }));
-    await settled();
-    expect(text(".xw-place")).toBe("α = 0.40");
+    await vi.waitFor(() => expect(text(".xw-place")).toBe("α = 0.40"));
     expect(model.get("alpha")).toBe(1);
     plot.dispatchEvent(new PointerEvent("pointerleave", { bubbles: true }));
-    await settled();
-    expect(text(".xw-place")).toBe("α = 1.00");
+    await vi.waitFor(() => expect(text(".xw-place")).toBe("α = 1.00"));
     plot.dispatchEvent(new MouseEvent("click", { clientX: 40, bubbles: true }));
     expect(model.get("alpha")).toBe(0.4);
     expect({ saves: model.saves, sent: model.sent.length }).toEqual({ saves: 0, sent });
@@ -374,8 +386,7 @@ describe("in the page", () => {
     expect(el.querySelectorAll(".xw-scale")).toHaveLength(2);
     expect(text(".xw-scale")).toContain("opposes");
     model.set("frame_scale", "shared");
-    await settled();
-    expect(el.querySelectorAll(".xw-panel-badge")).toHaveLength(0);
+    await vi.waitFor(() => expect(el.querySelectorAll(".xw-panel-badge")).toHaveLength(0));
   });
 
   it("leaves no listener behind", async () => {

@@ -39,6 +39,9 @@ export class Archive {
   async decode(): Promise<ReadonlyMap<string, Run>> {
     const { model } = this;
     const mine = ++this.#newest;
+    // All traits of a message are set before the page does anything else, but it hears of them one by one.
+    await null;
+    if (mine !== this.#newest) return new Map();
     const asked = model.get("asked");
     const before = asked === this.#asked ? this.#kept : [];
     const saved = Object.entries((model.get("archive") ?? {}) as Record<string, RunTraits>);
@@ -67,7 +70,10 @@ export class Archive {
     const source = traits.increments;
     const isObject = typeof source === "object" && source !== null;
     const known = isObject ? this.#decoded.get(source) : undefined;
-    const run = known?.key === key ? known : await decodeRun(key, traits);
+    const run =
+      known?.key === key
+        ? known
+        : await decodeRun(key, traits, (this.model.get("image_size") as number[] | undefined) ?? []);
     if (isObject) this.#decoded.set(source, run);
     return { run, fine };
   }

@@ -102,7 +102,24 @@ function MapLayer({ store, map, signed }: MapLayerProps) {
     [store, map, signed],
   );
   const coarse = useMemo(() => computed(() => (map()?.width ?? 0) < HARD_BELOW), [map]);
-  return <SignalCanvas class="xw-layer" hard={coarse.value} draw={draw} />;
+  // The last values of a pooled map may reach beyond the input.
+  const extent = useMemo(
+    () =>
+      computed(() => {
+        const shown = map();
+        const photo = store.photo.value;
+        const share = (values: number, pixels: number) => `${(100 * values * (shown?.pool ?? 1)) / pixels}%`;
+        if (!shown?.pool || !photo) return "100% 100%";
+        return `${share(shown.width, photo.width)} ${share(shown.height, photo.height)}`;
+      }),
+    [store, map],
+  );
+  const [width, height] = extent.value.split(" ");
+  return (
+    <div class="xw-map-extent" style={{ width, height }}>
+      <SignalCanvas class="xw-layer" hard={coarse.value} draw={draw} />
+    </div>
+  );
 }
 
 function RatePanel({ store, caption }: { store: PathStore; caption: string }) {

@@ -10,6 +10,8 @@ export interface Field {
   width: number;
   height: number;
   values: Float32Array;
+  /** Pixels of the input along one side of a value; the last ones may have fewer. */
+  pool?: number;
 }
 
 export interface Frames {
@@ -18,6 +20,7 @@ export interface Frames {
   edges: number[];
   width: number;
   height: number;
+  pool: number;
   /** count + 1 maps one after the other: the sums of the frames before each edge. The first is zero. */
   prefix: Float32Array;
 }
@@ -33,6 +36,8 @@ export interface Run extends Described {
   total: Field | null;
 }
 
+type Size = readonly number[];
+
 export function keyOf(mode: Mode, baselineId: string): string {
   return `${mode}/${baselineId}`;
 }
@@ -46,37 +51,51 @@ function fitting(buffer: Uint8Array, count: number, what: string): void {
   if (buffer.byteLength < count) throw new Error(`${what}: ${count} bytes expected, ${buffer.byteLength} received`);
 }
 
-async function decodeFrames({ inc_meta: meta, increments }: RunTraits): Promise<Frames | null> {
+/** One over the number of pixels of the input in each value: sums become values per pixel. */
+function perPixel(width: number, height: number, pool: number, size: Size): Float32Array {
+  const across = (x: number) => Math.min(pool, (size[0] ?? width * pool) - x * pool);
+  const down = (y: number) => Math.min(pool, (size[1] ?? height * pool) - y * pool);
+  return Float32Array.from(
+    { length: width * height },
+    (_, i) => 1 / Math.max(across(i % width) * down(Math.floor(i / width)), 1),
+  );
+}
+
+async function decodeFrames({ inc_meta: meta, increments }: RunTraits, input: Size): Promise<Frames | null> {
   const bytes = await inflated(increments);
   if (!bytes || !meta?.K) return null;
   const [height, width] = meta.shape;
   const size = height * width;
   fitting(bytes, meta.K * size, "frames");
+  const areas = perPixel(width, height, meta.pool, input);
   const codes = new Int8Array(bytes.buffer, bytes.byteOffset, meta.K * size);
   const prefix = new Float32Array((meta.K + 1) * size);
   for (let k = 0; k < meta.K; k++) {
-    // sums over pool × pool pixels, so that they add up; drawn per pixel, so that they compare with the exact total
-    const scale = (meta.scales[k] ?? 0) / meta.pool ** 2;
+    const scale = meta.scales[k] ?? 0;
     for (let i = 0; i < size; i++) {
       const at = k * size + i;
-      prefix[at + size] = (prefix[at] as number) + (codes[at] as number) * scale;
+      prefix[at + size] = (prefix[at] as number) + (codes[at] as number) * scale * (areas[i] as number);
     }
   }
-  return { count: meta.K, edges: meta.edges, width, height, prefix };
+  return { count: meta.K, edges: meta.edges, width, height, pool: meta.pool, prefix };
 }
 
-async function decodeTotal({ inc_meta, total_meta: meta, total_map: data }: RunTraits): Promise<Field | null> {
+async function decodeTotal({ total_meta: meta, total_map: data }: RunTraits, input: Size): Promise<Field | null> {
   const bytes = await inflated(data);
   if (!bytes || !meta?.shape) return null;
   const [height, width] = meta.shape;
   fitting(bytes, height * width * (meta.dtype === "int8" ? 1 : 2), "total map");
-  // As the frames: a saved total may be coarser than the input.
-  const pool = inc_meta?.shape ? (inc_meta.pool * inc_meta.shape[1]) / width : 1;
-  return { width, height, values: floatsOf(bytes, meta.dtype, meta.scale / pool ** 2, height * width) };
+  const values = floatsOf(bytes, meta.dtype, meta.scale, height * width);
+  // A large input's total is pooled as well, less than its frames.
+  const pool = Math.max(Math.ceil(Math.max(...input, 0) / Math.max(width, height)), 1);
+  if (pool === 1) return { width, height, values, pool };
+  const areas = perPixel(width, height, pool, input);
+  return { width, height, values: values.map((value, i) => value * (areas[i] as number)), pool };
 }
 
-export async function decodeRun(key: string, traits: RunTraits): Promise<Run> {
-  const [frames, total] = await Promise.all([decodeFrames(traits), decodeTotal(traits)]);
+/** `input`: width and height of the explained picture, where it has any. */
+export async function decodeRun(key: string, traits: RunTraits, input: Size = []): Promise<Run> {
+  const [frames, total] = await Promise.all([decodeFrames(traits, input), decodeTotal(traits, input)]);
   const { increments: _increments, total_map: _total, ...described } = traits;
   const slash = key.indexOf("/");
   return { ...described, key, mode: key.slice(0, slash) as Mode, baselineId: key.slice(slash + 1), frames, total };
@@ -93,7 +112,7 @@ export function spanOf(run: Run): number {
 }
 
 /** Values of one map. */
-export function sizeOf({ width, height }: Frames): number {
+export function sizeOf({ width, height }: Field | Frames): number {
   return width * height;
 }
 

@@ -3,20 +3,21 @@
 import { clipRange } from "../lib/percentile";
 import type { Field } from "./run";
 
-/** The mean over blocks, for values are per pixel; null where the sizes do not divide. */
+/** The mean over blocks, for values are per pixel; null where that is no coarser. Sizes need not divide. */
 export function coarsened(field: Field, width: number, height: number): Field | null {
-  const across = field.width / width;
-  const down = field.height / height;
-  if (across === 1 && down === 1) return field;
-  if (!Number.isInteger(across) || !Number.isInteger(down)) return null;
+  if (field.width === width && field.height === height) return field;
+  if (field.width < width || field.height < height) return null;
   const values = new Float32Array(width * height);
+  const counts = new Uint32Array(width * height);
   for (let y = 0, i = 0; y < field.height; y++) {
-    const row = Math.floor(y / down) * width;
+    const row = Math.floor((y * height) / field.height) * width;
     for (let x = 0; x < field.width; x++, i++) {
-      const at = row + Math.floor(x / across);
-      values[at] = (values[at] ?? 0) + (field.values[i] ?? 0) / (across * down);
+      const at = row + Math.floor((x * width) / field.width);
+      values[at] = (values[at] as number) + (field.values[i] as number);
+      counts[at] = (counts[at] as number) + 1;
     }
   }
+  for (let at = 0; at < values.length; at++) values[at] = (values[at] as number) / (counts[at] as number);
   return { width, height, values };
 }
 
