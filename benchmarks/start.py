@@ -1,4 +1,4 @@
-"""What is loaded, sent and saved: seconds to import, bytes of the bundle, of a notebook and of an update."""
+"""What is loaded, sent and saved: seconds to import, bytes of the front end, of a notebook and of an update."""
 
 import gzip
 import json
@@ -39,7 +39,7 @@ for name, pixels in list(photographs().items()) * 2:
 
 def rows() -> Iterator[Row]:
     yield from imports()
-    yield from bundle()
+    yield from front_end()
     yield from notebook()
     yield from update()
 
@@ -77,13 +77,17 @@ def imports() -> Iterator[Row]:
             yield Row("  torch loaded by it", "yes" if torch else "no", figure=torch, limit=0, unit="")
 
 
-def bundle() -> Iterator[Row]:
-    for name, limit in (("xaiwidgets.js", 45.0), ("xaiwidgets.css", None), ("loader.js", 0.6)):
-        data = (STATIC / name).read_bytes()
-        packed = len(gzip.compress(data, 9)) / 1000
-        yield Row(
-            f"{name}: raw, gzip", f"{len(data) / 1000:.1f} kB, {packed:.1f} kB", figure=packed, limit=limit, unit="kB"
-        )
+def front_end() -> Iterator[Row]:
+    kinds = json.loads((STATIC / "parts.json").read_text())
+    carried = {"loader.js": (["loader.js"], 0.6)}
+    for kind, names in kinds.items():
+        code = [name for name in names if name.endswith(".js")]
+        carried[f"code of a {kind} widget"] = (["assemble.js", *code], 45.0)
+        carried[f"  styles of a {kind} widget"] = ([name for name in names if name not in code], None)
+    for what, (names, limit) in carried.items():
+        files = [(STATIC / name).read_bytes() for name in names]
+        raw, packed = (sum(map(len, some)) / 1000 for some in (files, [gzip.compress(data, 9) for data in files]))
+        yield Row(f"{what}: raw, gzip", f"{raw:.1f} kB, {packed:.1f} kB", figure=packed, limit=limit, unit="kB")
 
 
 def notebook() -> Iterator[Row]:
@@ -125,7 +129,7 @@ def notebook() -> Iterator[Row]:
     )
     yield Row("  those pictures", f"{fallback / 1000:.0f} kB")
     parts = {
-        "the bundle, once": sum(
+        "the core, once (code, styles, methods)": sum(
             len(json.dumps(model)) for model in states.values() if model["state"].get("_kind") == "core"
         )
     }
