@@ -21,7 +21,7 @@ from xaiwidgets.engine.problem import Problem
 
 from .curves import Line, scattered
 from .quadrature import NARROWEST
-from .walk import Curves, Gaps, Node, Place, Reduce, Walk, curves, frame_bounds
+from .walk import Curves, Gaps, Node, Place, Reduce, Walk, curves_of, frame_bounds
 
 __all__ = ["Curves", "Gaps", "Node", "PathWalk"]
 
@@ -61,7 +61,7 @@ class PathWalk(Walk):
 
         The first time after nine nodes, then after every chunk of new ones; never if there is nothing new. Nodes come to
         lie at multiples of a power of two, in an order in which few are fair to all. Stops early when, after a whole
-        doubling and with at least 17 nodes, no gap on the path exceeds `tolerance` times the change of the score.
+        doubling and with at least 17 nodes, no gap on the path exceeds `tolerance` times the change of the score (see `Curves.size` where nearly nothing changes).
         """
         if steps < 2:
             raise ParameterError("parameter_range", f"steps={steps} leaves out an end of the path", hint="From 2 on.")
@@ -83,8 +83,8 @@ class PathWalk(Walk):
             if not begun:
                 yield
             if cells + 1 >= FEWEST_TO_STOP:
-                gaps = self.curves().gaps
-                if gaps.max <= tolerance * abs(gaps.difference):
+                curves = self.curves()
+                if curves.gaps.max <= tolerance * curves.size:
                     self.stopped = "tolerance"
                     return
             if cells == finest:
@@ -143,7 +143,7 @@ class PathWalk(Walk):
         for one, two in pairwise(nodes):
             C.append(C[-1] + _cell(one, two))
             local.append(_residual(one, two))
-        return curves(
+        return curves_of(
             [node.alpha for node in nodes],
             F=[score - scores[0] for score in scores],
             C=C,

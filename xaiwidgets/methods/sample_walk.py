@@ -21,7 +21,7 @@ from xaiwidgets.engine.problem import Problem
 from .curves import drawn
 from .moments import Moments
 from .noise import group, noisy
-from .walk import Curves, Node, Place, Reduce, Walk, curves, frame_bounds
+from .walk import Curves, Node, Place, Reduce, Walk, curves_of, frame_bounds
 
 MOST_SUMS = 32  # sums of consecutive samples that are kept
 
@@ -149,7 +149,7 @@ class SampleWalk(Walk):
         F = [score - total / count for total, count in zip(accumulate(starts), counts, strict=True)]
         C = [total / count for total, count in zip(accumulate(self._totals), counts, strict=True)]
         distances = [abs(total - (score - start)) for total, start in zip(self._totals, starts, strict=True)]
-        return curves(
+        return curves_of(
             [float(count) for count in counts],
             F=F,
             C=C,

@@ -17,6 +17,8 @@ from xaiwidgets.engine.memory import model_stamp
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.target import Scorer, unwrap
 
+SAME = 1e-3  # of the scores' own size: what changes less is no measure for anything
+
 Reduce = Callable[[Tensor], Tensor]
 
 
@@ -74,6 +76,11 @@ class Curves:
     prob: list[float]
     scores: tuple[float, float]
     gaps: Gaps
+
+    @property
+    def size(self) -> float:
+        """What gaps are small or large beside: the score's change, but no less than a thousandth of the scores."""
+        return max(abs(self.gaps.difference), SAME * max(map(abs, self.scores)))
 
 
 class Walk:
@@ -162,7 +169,7 @@ def look(run: Problem, places: Sequence[Place], keep: Callable[[Node], None]) ->
     run.evaluate(work, (points, numbers), torch.zeros_like(numbers))
 
 
-def curves(
+def curves_of(
     alphas: list[float],
     *,
     F: list[float],
@@ -181,7 +188,7 @@ def curves(
         at=alphas[largest],
         local_sum=local_sum,
         difference=F[-1],
-        relative=F[-1] != 0 and abs(F[-1]) >= 1e-3 * max(map(abs, scores)),
+        relative=F[-1] != 0 and abs(F[-1]) >= SAME * max(map(abs, scores)),
     )
     return Curves(alphas, F, C, prob, scores, gaps)
 
