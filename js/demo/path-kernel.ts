@@ -30,6 +30,7 @@ export class PathModel extends StaticModel {
     const { baseline, mode, target } = this.get("params") as PathParams;
     const question = this.get("question") as { target: number };
     if (question.target !== target) {
+      this.set("shown", "");
       this.set("asked", Number(this.get("asked")) + 1);
       this.set("archive", {});
       this.set("question", { ...question, target, target_label: `class ${target}` });

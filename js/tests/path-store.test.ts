@@ -246,6 +246,9 @@ describe("the maps there", () => {
     const shared = ranges();
     store.setAlpha(0.9);
     expect(ranges()).toEqual(shared);
+    store.setAlpha(0);
+    expect(ranges()).toEqual(shared);
+    store.setAlpha(0.9);
     store.local("frame_scale", "each");
     expect(store.maps.rate.value?.range).toBeCloseTo(0.5);
     expect(store.maps.rescaled.value).toBe(true);

@@ -60,9 +60,9 @@ export class Maps {
       run.frames && { ...run.frames, values: map(new Float32Array(sizeOf(run.frames)), spanOf(run)) };
     const ranged = (run: Run, field: Field | null, shared: number, exact: boolean): PanelMap | null => {
       if (!field) return null;
-      const range = this.rescaled.value ? clipRange(field.values, clip.value) : shared;
       const largest = largestOf(field.values);
-      return { ...field, exact, largest, range: largest <= noiseOf(run, field) ? 0 : range };
+      const range = this.rescaled.value ? clipRange(field.values, clip.value) : shared;
+      return { ...field, exact, largest, range: range <= noiseOf(run, field) ? 0 : range };
     };
     this.rate = computed(() => {
       const run = store.lastRun.value;
