@@ -2,8 +2,9 @@
 
 import { add, addPicture, type Figure, pngOf, provenanceText, shortened, startFigure, wrap } from "../lib/figure";
 import { formatNumber } from "../lib/format";
+import { spreadOf } from "./disagreement";
 import type { PanelMap } from "./maps";
-import { blend, paintField, paintScale } from "./picture";
+import { paintField, paintPoint, paintScale } from "./picture";
 import { type Run, spanOf } from "./run";
 import type { PathStore } from "./store";
 import { visible } from "./tokens";
@@ -18,69 +19,82 @@ function addText(svg: Element, x: number, y: number, text: string, size = 11, mo
   add(svg, "text", { x, y, "font-size": size, ...more }, text);
 }
 
-function addScale(svg: Element, store: PathStore, { range }: PanelMap, x: number, y: number): void {
+type Captions = [string, string, string];
+
+interface Shown {
+  map: PanelMap;
+  signed: boolean;
+  caption: string;
+}
+
+/** What panels 2 and 3 show, with their captions. */
+function shownMaps(store: PathStore, [, rateCaption, sumCaption]: Captions): Shown[] {
   const signed = store.display.value.sign === "both";
-  const target = shortened(store.question.value.target_label);
+  const rate = store.maps.rate.value;
+  const sum = store.maps.accumulated.value;
+  const spread = spreadOf(store);
+  const shown = rate ? [{ map: rate, signed, caption: rateCaption }] : [];
+  if (spread) {
+    shown.push({ map: spread, signed: false, caption: `standard deviation over ${spread.count} baselines` });
+  } else if (sum) shown.push({ map: sum, signed, caption: sumCaption });
+  return shown;
+}
+
+function addScale(svg: Element, store: PathStore, { map: { range }, signed }: Shown, x: number, y: number): void {
   addPicture(svg, paintScale(store, signed), { x, y, width: SIDE, height: 8 }, false);
   addText(svg, x, y + 21, signed ? formatNumber(-range) : "0");
   addText(svg, x + SIDE, y + 21, `${signed ? "+" : ""}${formatNumber(range)}`, 11, { "text-anchor": "end" });
   if (!signed) return;
   addText(svg, x + SIDE / 2, y + 21, "0", 11, { "text-anchor": "middle" });
-  addText(svg, x, y + 35, `◂ opposes ${target}`, 10);
-  addText(svg, x + SIDE, y + 35, `supports ${target} ▸`, 10, { "text-anchor": "end" });
+  addText(svg, x, y + 35, "◂ opposes", 10);
+  addText(svg, x + SIDE, y + 35, "supports ▸", 10, { "text-anchor": "end" });
 }
 
-/** The point on the path as a picture: of a distribution, there is no single one. */
-function pointPicture(store: PathStore) {
-  const photo = store.photo.value;
-  const from = store.picture(store.baselineId.value).value;
-  if (!photo) return null;
-  const own = { width: photo.width, height: photo.height, rgba: photo.pixels.data as Uint8ClampedArray<ArrayBuffer> };
-  return from && store.mode.value === "path" ? blend(from, photo, store.shownAlpha.value) : own;
-}
-
-function addPictures(svg: Element, store: PathStore, top: number): number {
-  const photo = store.photo.value;
-  const height = photo ? (SIDE * photo.height) / photo.width : SIDE;
+function addPictures(svg: Element, store: PathStore, top: number, words: Captions): void {
+  const height = pictureHeight(store);
   const place = (panel: number) => ({ x: GAP + panel * (SIDE + GAP), y: top, width: SIDE, height });
-  addPicture(svg, pointPicture(store), place(0), (photo?.width ?? 0) < 160);
-  [store.maps.rate.value, store.maps.accumulated.value].forEach((map, index) => {
-    if (!map) return;
+  addPicture(svg, paintPoint(store), place(0), (store.photo.value?.width ?? 0) < 160);
+  addText(svg, GAP, top + height + 15, words[0]);
+  shownMaps(store, words).forEach((one, index) => {
     const at = place(index + 1);
-    addPicture(svg, paintField(store, map, map.range, store.display.value.sign === "both"), at, map.width < 160);
-    if (map.range > 0) addScale(svg, store, map, at.x, top + height + 22);
+    addPicture(svg, paintField(store, one.map, one.map.range, one.signed), at, one.map.width < 160);
+    addText(svg, at.x, top + height + 15, one.caption);
+    if (one.map.range > 0) addScale(svg, store, one, at.x, top + height + 22);
   });
-  return height;
 }
+
+function pictureHeight(store: PathStore): number {
+  const photo = store.photo.value;
+  return photo ? (SIDE * photo.height) / photo.width : SIDE;
+}
+
+/** Half the height of a row of bars. */
+const BAR = 40;
+const BAR_ROW = 2 * BAR + 30;
 
 /** Bars over the tokens, one row for each of the two maps. */
-function addTokens(svg: Element, store: PathStore, top: number): number {
+function addTokens(svg: Element, store: PathStore, top: number, words: Captions): void {
   const tokens = store.tokens.value.map(visible);
   const step = (WIDTH - 2 * GAP) / Math.max(tokens.length, 1);
-  const bars = 44;
-  [store.maps.rate.value, store.maps.accumulated.value].forEach((map, row) => {
-    const middle = top + bars + row * (2 * bars + 12);
-    add(svg, "line", { x1: GAP, x2: WIDTH - GAP, y1: middle, y2: middle, stroke: "currentColor", opacity: 0.3 });
+  shownMaps(store, words).forEach(({ map, signed, caption }, row) => {
+    const y = top + 14 + row * BAR_ROW;
+    const zero = signed ? y + BAR + 6 : y + 2 * BAR + 6;
+    const full = signed ? BAR : 2 * BAR;
+    addText(svg, GAP, y, map.range > 0 ? `${caption} · full bar ${formatNumber(map.range)}` : caption);
+    add(svg, "line", { x1: GAP, x2: WIDTH - GAP, y1: zero, y2: zero, stroke: "currentColor", opacity: 0.3 });
     tokens.forEach((_, index) => {
-      const value = map?.values[index] ?? 0;
-      const height = map && map.range > 0 ? bars * Math.min(Math.abs(value) / map.range, 1) : 0;
-      add(svg, "rect", {
-        x: GAP + index * step + 0.15 * step,
-        y: value > 0 ? middle - height : middle,
-        width: 0.7 * step,
-        height,
-        fill: value > 0 === (store.polarity.value === "warm") ? "#c44e00" : "#0b62b0",
-      });
+      const value = map.values[index] ?? 0;
+      const height = map.range > 0 ? full * Math.min(Math.abs(value) / map.range, 1) : 0;
+      const fill = !signed ? "#66788a" : value > 0 === (store.polarity.value === "warm") ? "#c44e00" : "#0b62b0";
+      const x = GAP + (index + 0.15) * step;
+      add(svg, "rect", { x, y: value > 0 || !signed ? zero - height : zero, width: 0.7 * step, height, fill });
     });
   });
-  const foot = top + 4 * bars + 24;
+  const foot = top + 2 * BAR_ROW + 8;
   tokens.forEach((token, index) => {
     const x = GAP + (index + 0.5) * step;
-    addText(svg, x, foot, shortened(token), Math.min(11, Math.max(step, 5)), {
-      transform: `rotate(60 ${x} ${foot})`,
-    });
+    addText(svg, x, foot, shortened(token), Math.min(11, Math.max(step, 5)), { transform: `rotate(60 ${x} ${foot})` });
   });
-  return 4 * bars + 100;
 }
 
 const LINES = [
@@ -105,7 +119,7 @@ function addChart(svg: Element, store: PathStore, run: Run, top: number): void {
   LINES.forEach(({ name, title, stroke, dash }, index) => {
     const points = run.alphas.map((alpha, i) => `${x(alpha).toFixed(1)},${y(run[name][i] ?? 0).toFixed(1)}`).join(" ");
     add(svg, "polyline", { points, fill: "none", stroke, "stroke-width": 1.8, "stroke-dasharray": dash });
-    const left = x(0) + 190 * index;
+    const left = x(0) + 240 * index;
     const key = top + CHART + 32;
     add(svg, "line", {
       x1: left,
@@ -131,9 +145,9 @@ export function figureSvg(store: PathStore, run: Run): Figure {
   const titleLines = wrap(questionOf(store), 88);
   const notes = [...wrap(run.caption, 124), ...wrap(provenanceText(store.provenance.value), 124)];
   const top = 16 + 20 * titleLines.length;
-  const photo = store.photo.value;
   const text = store.medium.value === "text";
-  const panels = text ? 4 * 44 + 100 : (photo ? (SIDE * photo.height) / photo.width : SIDE) + 66;
+  const words = captions(store, run);
+  const panels = text ? 2 * BAR_ROW + 90 : pictureHeight(store) + 66;
   const chart = top + panels + 16;
   const height = chart + CHART + 56 + 15 * notes.length;
   const svg = startFigure(WIDTH, height, store.shade.value);
@@ -141,13 +155,7 @@ export function figureSvg(store: PathStore, run: Run): Figure {
   titleLines.forEach((line, index) => {
     addText(svg, GAP, 24 + 20 * index, line, 15, { "font-weight": "600" });
   });
-  if (text) addTokens(svg, store, top);
-  else {
-    const pictures = addPictures(svg, store, top);
-    captions(store, run).forEach((caption, panel) => {
-      addText(svg, GAP + panel * (SIDE + GAP), top + pictures + 15, caption);
-    });
-  }
+  (text ? addTokens : addPictures)(svg, store, top, words);
   addChart(svg, store, run, chart);
   notes.forEach((line, index) => {
     addText(svg, GAP, chart + CHART + 58 + 15 * index, line, 11, { opacity: "0.75" });
@@ -155,7 +163,7 @@ export function figureSvg(store: PathStore, run: Run): Figure {
   return { markup: new XMLSerializer().serializeToString(svg), width: WIDTH, height };
 }
 
-export function captions(store: PathStore, run: Run): [string, string, string] {
+function captions(store: PathStore, run: Run): Captions {
   return panelCaptions({
     mode: run.mode,
     at: store.shownAlpha.value * spanOf(run),

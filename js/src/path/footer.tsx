@@ -8,6 +8,7 @@ import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
 import type { Run } from "./run";
 import type { PathStore } from "./store";
+import type { Mode } from "./traits";
 import { questionOf } from "./words";
 
 const PYTHON_LINES = [
@@ -72,13 +73,16 @@ function Toggle({ open, title, text, label }: ToggleProps) {
   );
 }
 
+const CAVEATS: Record<Mode, string> = {
+  path: "The path tells what the model does between these two inputs. Another baseline is another question: compare them.",
+  distribution: "A mean over many baselines hides how far they differ: look at single ones, too.",
+};
+
 export function PathFooter({ store }: { store: PathStore }) {
   const formats = useMemo(() => formatsOf(store), [store]);
   return (
     <div class="xw-footer">
-      <p class="xw-quiet xw-path-caveat">
-        The path tells what the model does between these two inputs. Another baseline is another question: compare them.
-      </p>
+      <p class="xw-quiet">{CAVEATS[store.mode.value]}</p>
       <span class="xw-footer-tools">
         <Toggle open={store.tableOpen} title="the curves as a table (t)" text="Table" />
         <ExportMenu

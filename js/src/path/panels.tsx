@@ -9,7 +9,7 @@ import { spreadOf } from "./disagreement";
 import { MapScale } from "./map-scale";
 import type { PanelMap } from "./maps";
 import { PickOverlay } from "./picking";
-import { blend, blendSample, hatch, paintField } from "./picture";
+import { hatch, paintField, paintPoint } from "./picture";
 import { spanOf } from "./run";
 import type { PathStore } from "./store";
 import { baselineTitle, panelCaptions } from "./words";
@@ -55,22 +55,7 @@ export function Panel({ store, number, title, caption, badge = "", children, bel
 }
 
 function Blend({ store }: { store: PathStore }) {
-  const draw = useMemo(
-    () => () => {
-      const photo = store.photo.value;
-      if (!photo) return null;
-      if (store.mode.value === "distribution") {
-        const sample = store.sample.value;
-        return sample ? blendSample(sample, photo) : blend(photo, photo, 1);
-      }
-      const from = store.picture(store.baselineId.value).value;
-      // Before its baseline has arrived, the input stands alone.
-      return from?.width === photo.width && from.height === photo.height
-        ? blend(from, photo, store.shownAlpha.value)
-        : blend(photo, photo, 1);
-    },
-    [store],
-  );
+  const draw = useMemo(() => () => paintPoint(store), [store]);
   const photo = store.photo.value;
   return <SignalCanvas class="xw-layer" hard={photo !== null && photo.width < HARD_BELOW} draw={draw} />;
 }

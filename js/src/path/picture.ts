@@ -48,6 +48,19 @@ export function blendSample({ sprite, index, count, alpha }: Sample, to: Photo):
   return { width, height, rgba };
 }
 
+/** Panel 1: where the path is. The input stands alone while its colours are picked, and before its baseline has arrived. */
+export function paintPoint(store: PathStore): Picture | null {
+  const photo = store.photo.value;
+  if (!photo) return null;
+  if (store.mode.value === "distribution") {
+    const sample = store.sample.value;
+    return sample ? blendSample(sample, photo) : blend(photo, photo, 1);
+  }
+  const from = store.picture(store.baselineId.value).value;
+  const ready = !store.picking.value && from?.width === photo.width && from.height === photo.height;
+  return ready ? blend(from, photo, store.shownAlpha.value) : blend(photo, photo, 1);
+}
+
 /** A map in the colours of the widget; `range` gets the full colour, and with none nothing is drawn but the neutral. */
 export function paintField(store: PathStore, field: Field, range: number, signed: boolean): Picture {
   const { width, height, values } = field;

@@ -53,7 +53,7 @@ export function PathQuestion({ store }: { store: PathStore }) {
   return (
     <p class="xw-question">
       <span class="xw-phrase">
-        {store.mode.value === "path" ? "From" : "From many like"} <BaselineMenu store={store} /> to this input,
+        {store.mode.value === "path" ? "From" : "From draws of"} <BaselineMenu store={store} /> to this input,
       </span>{" "}
       <span class="xw-phrase">
         how does the model reach{" "}

@@ -150,7 +150,7 @@ export const CUMULATIVE_HELP =
 /** The question as one line: the widget's name for screen readers, and the title of exported figures. */
 export function questionText(baseline: string, target: string, foil: string | null, mode: Mode): string {
   const from = baseline || "a baseline";
-  const start = mode === "path" ? `From ${from}` : `From many like ${from}`;
+  const start = mode === "path" ? `From ${from}` : `From draws of ${from}`;
   return `${start} to this input, how does the model reach ${target || "its answer"}${foil ? ` rather than ${foil}` : ""}?`;
 }
 
