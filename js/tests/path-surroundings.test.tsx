@@ -7,6 +7,7 @@ import { csvOf } from "../src/path/export-data";
 import { formatsOf } from "../src/path/footer";
 import { costText, stoppedText } from "../src/path/gaps";
 import { pathBindings } from "../src/path/keys";
+import { hexOf } from "../src/path/picking";
 import { decodeRun } from "../src/path/run";
 import { PathStore } from "../src/path/store";
 import { curveRows } from "../src/path/table";
@@ -355,6 +356,10 @@ describe("export", () => {
   });
 });
 
+it("writes a picked colour as the colour input does", () => {
+  expect(hexOf(255, 128, 0)).toBe("#ff8000");
+});
+
 describe("texts", () => {
   it("show whitespace, and nothing empty", () => {
     expect(visible(" a\n\t")).toBe("␣a⏎⇥");
@@ -399,6 +404,54 @@ const distribution = {
   inc_meta: { ...runTraits().inc_meta, edges: [0, 64, 128] },
   facts: { ...runTraits().facts, samples: 128, ref_size: [4, 4], ref_alphas: [0.2, 0.7] },
 };
+
+describe("the question", () => {
+  it("has every noun as a control", async () => {
+    await show();
+    const menus = [...el.querySelectorAll<HTMLSelectElement>(".xw-question select")];
+    expect(menus.map((one) => one.getAttribute("aria-label"))).toEqual([
+      "baseline",
+      "class to explain",
+      "class to contrast with",
+      "most gradients on the path",
+    ]);
+    const steps = menus[3];
+    expect([...(steps?.options ?? [])].map((one) => one.value)).toEqual(["9", "17", "33", "65", "129", "257"]);
+    if (!steps) throw new Error("no steps");
+    steps.value = "129";
+    steps.dispatchEvent(new Event("change", { bubbles: true }));
+    expect(model.get("params")).toMatchObject({ parameters: { steps: 129 } });
+  });
+
+  it("asks for a distribution from the first baseline that has one", async () => {
+    await show();
+    el.querySelector<HTMLInputElement>("input[value=distribution]")?.click();
+    expect(model.get("params")).toMatchObject({ mode: "distribution", baseline: "gaussian" });
+  });
+
+  it("explains why the running mean misleads where it is chosen", async () => {
+    await show();
+    expect(text(".xw-cumulative")).not.toContain("divides");
+    el.querySelector<HTMLInputElement>("input[value=running_mean]")?.click();
+    await settled();
+    expect(model.get("cumulative")).toBe("running_mean");
+    expect(text(".xw-cumulative")).toContain("divides it by α");
+    expect(model.get("request_id")).toBe(0);
+  });
+});
+
+describe("references", () => {
+  it("are revealed up to the slider; one is a way to its sample", async () => {
+    await show({ ...distribution, alpha: 0.5, refs: new DataView(new ArrayBuffer(8)) });
+    const buttons = [...el.querySelectorAll<HTMLButtonElement>(".xw-reference")];
+    expect(buttons.map((one) => one.dataset.revealed)).toEqual(["true", "false"]);
+    expect(buttons[1]?.getAttribute("aria-label")).toBe("reference of sample 128, α = 0.70");
+    buttons[1]?.click();
+    await settled();
+    expect(model.get("alpha")).toBe(1);
+    expect(el.querySelector<HTMLElement>(".xw-reference:nth-child(2)")?.dataset.revealed).toBe("true");
+  });
+});
 
 describe("accessibility", () => {
   it.each([
