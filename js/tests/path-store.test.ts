@@ -81,7 +81,7 @@ describe("what only the kernel has", () => {
   it("a baseline without a run is asked for, once", async () => {
     await open();
     store.showBaseline("blur:sigma=20");
-    expect(model.get("baseline_id")).toBe("black");
+    expect(model.get("baseline_id")).toBe("blur:sigma=20");
     expect(model.get("params")).toMatchObject({ baseline: "blur:sigma=20" });
     expect(model.get("request_id")).toBe(1);
     expect(model.saves).toBe(1);

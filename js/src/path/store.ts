@@ -232,16 +232,16 @@ export class PathStore extends BaseStore {
     this.bridge.send({ type });
   }
 
+  /** Show a run; one that the page does not hold is asked for. The choice itself rides along, so that both agree. */
   #go(mode: Mode, baseline: string): void {
-    if (this.holds(mode, baseline)) {
-      batch(() => {
-        this.local("mode", mode);
-        this.local("baseline_id", baseline);
-      });
-    } else {
-      const patch: Partial<PathParams> = { mode, baseline };
-      this.change(patch);
-    }
+    const here = this.holds(mode, baseline);
+    if (!here && !this.live) return;
+    batch(() => {
+      this.local("mode", mode);
+      this.local("baseline_id", baseline);
+    });
+    const patch: Partial<PathParams> = { mode, baseline };
+    if (!here) this.change(patch);
   }
 
   #decodeOnChange(): void {
