@@ -185,7 +185,14 @@ export function AddBaseline({ store }: { store: PathStore }) {
   useFocusWhileOpen(open, first);
   if (addable(store).length === 0) return null;
   return (
-    <span class="xw-export" ref={box}>
+    <span
+      class="xw-add"
+      ref={box}
+      onFocusOut={(event) => {
+        const next = event.relatedTarget;
+        if (next instanceof Node && !event.currentTarget.contains(next)) setOpen(false);
+      }}
+    >
       <button
         type="button"
         class="xw-button xw-disclosure"
