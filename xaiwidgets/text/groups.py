@@ -45,7 +45,7 @@ class Groups:
         return len(self.spans)
 
     def reduce(self, values: Tensor, how: Reduction = "sum") -> Tensor:
-        """Values [..., tokens] as values [..., groups]; sums are exact to the values' own precision.
+        """Values [..., tokens] as values [..., groups]; sums and means in float64 wherever the device has it.
 
         "largest" keeps the value with the largest size, for scores without a sign.
         """
@@ -62,7 +62,7 @@ class Groups:
         total = wide.new_zeros(*values.shape[:-1], len(self)).index_add_(-1, index, wide)
         if how == "mean":
             total = total / torch.bincount(index, minlength=len(self)).to(total)
-        return total.to(values.dtype) if values.is_floating_point() else total
+        return total
 
 
 def group(tokens: Tokens, unit: str = "word", pattern: str | None = None) -> Groups:

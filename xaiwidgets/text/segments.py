@@ -12,7 +12,8 @@ from .graphemes import graphemes
 _LINES = re.compile(r"\r\n|[\n\r\u0085\u2028\u2029]")
 _PARAGRAPHS = re.compile(r"(?:\r\n|[\n\r\u0085\u2028\u2029])[ \t]*(?:(?:\r\n|[\n\r\u0085\u2028\u2029])[ \t]*)+|\u2029")
 _CLOSERS = "\"'”’»›)]}」』）】"
-_SENTENCES = re.compile(rf"[.!?…؟।]+[{re.escape(_CLOSERS)}]*(?=\s)|[。！？]+[{re.escape(_CLOSERS)}]*")
+_SENTENCES = re.compile(rf"[.!?…؟।。！？]+[{re.escape(_CLOSERS)}]*")
+_FULL = "。！？"  # of scripts that put no space behind them
 _INSIDE = frozenset("'’-.,·\u200c\u200d_@")  # between letters or digits they belong to the word
 _SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
@@ -63,7 +64,8 @@ def _sentences(text: str) -> list[int]:
     found = _lines(text)
     for match in _SENTENCES.finditer(text):
         place = _past_spaces(text, match.end())
-        if not text[place : place + 1].islower():
+        apart = place > match.end() or any(sign in match[0] for sign in _FULL)
+        if apart and not text[place : place + 1].islower():
             found.append(place)
     return sorted(set(found))
 
