@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import comm
 import pytest
-from pages import PATIENCE, Colourful, colourful_images
+from pages import PATIENCE, Colourful, RecordingComm, colourful_images
 
 import xaiwidgets as xw
 from xaiwidgets.examples import Example
@@ -30,6 +31,34 @@ def make() -> Iterator[Callable[..., Any]]:
     yield explain
     for widget in made:
         widget.close()
+
+
+@pytest.fixture
+def explore() -> Iterator[Callable[..., Any]]:
+    """`explore_path` for the test; what it makes is closed afterwards."""
+    made = []
+
+    def explore_path(*args: Any, wait: bool = True, **kwargs: Any) -> Any:
+        widget = xw.explore_path(*args, **kwargs)
+        made.append(widget)
+        return widget.wait(PATIENCE) if wait else widget
+
+    yield explore_path
+    for widget in made:
+        widget.close()
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[RecordingComm]:
+    """Comms made from now on, newest last."""
+    comms: list[RecordingComm] = []
+
+    def create(*args: Any, **kwargs: Any) -> RecordingComm:
+        comms.append(RecordingComm(*args, **kwargs))
+        return comms[-1]
+
+    monkeypatch.setattr(comm, "create_comm", create)
+    return comms
 
 
 @pytest.fixture

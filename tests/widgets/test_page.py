@@ -265,19 +265,6 @@ def test_cancel_takes_less_than_a_third_of_a_second(make: Make, model: Colourful
 # --- traffic and size ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[RecordingComm]:
-    """Comms made from now on, newest last."""
-    comms: list[RecordingComm] = []
-
-    def create(*args: Any, **kwargs: Any) -> RecordingComm:
-        comms.append(RecordingComm(*args, **kwargs))
-        return comms[-1]
-
-    monkeypatch.setattr(comm, "create_comm", create)
-    return comms
-
-
 def test_one_update_for_each_picture(make: Make, model: Colourful, recorded: list[RecordingComm]) -> None:
     widget = make(model, colourful_images(2), target=1, steps=65, tolerance=0.0)
     line = widget.comm

@@ -70,11 +70,14 @@ def _colours(values: Tensor) -> Numbers:
 
 
 def _known(channels: int) -> list[tuple[Numbers, Numbers]]:
-    same = [
-        (np.full(channels, slope), np.full(channels, offset)) for slope, offset in ((1 / 255, 0), (2 / 255, -1), (1, 0))
-    ]
+    """0..1, -1..1, ImageNet's, 0..255: in the order in which they are likely, for images of one colour fit several."""
+    unit, signed, plain = (
+        (np.full(channels, slope), np.full(channels, offset))
+        for slope, offset in ((1 / 255, 0.0), (2 / 255, -1.0), (1.0, 0.0))
+    )
     mean, deviation = np.array(IMAGENET_MEAN), np.array(IMAGENET_STD)
-    return [*same, (1 / 255 / deviation, -mean / deviation)] if channels == 3 else same
+    imagenet = [(1 / 255 / deviation, -mean / deviation)] if channels == 3 else []
+    return [unit, signed, *imagenet, plain]
 
 
 def _fitted(levels: Numbers, channels: Numbers) -> list[tuple[Numbers, Numbers]]:

@@ -119,7 +119,7 @@ def _seed(title: str = "seed") -> Setting:
 def image_kinds(width: int, height: int, rows: int) -> dict[str, Kind]:
     """For images; `rows` of a data set, 0 without one."""
     side = min(width, height)
-    blur = Setting("sigma", "σ in pixels", 0.5, max(1.0, side / 2), 0.5, max(1.0, side / 8))
+    blur = Setting("sigma", "σ in pixels", 0.5, max(1.0, float(side)), 0.5, max(1.0, side / 8))
     noise = Setting("sigma", "σ as a share of the range", 0.05, 2.0, 0.05, 0.5)
     kinds = [
         Kind("black", "black"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xaiwidgets.api import Session
 from xaiwidgets.engine.attribution import Attribution
-from xaiwidgets.engine.errors import ModelError, ParameterError
+from xaiwidgets.engine.errors import ParameterError
 from xaiwidgets.live.frames import pooled
 from xaiwidgets.methods.path_walk import PathWalk
 from xaiwidgets.methods.sample_walk import SampleWalk
@@ -186,7 +186,7 @@ class Runs:
         self._finish(run, run.done_for or effort)
 
     def look(self, run: Run) -> Sight:
-        """The run as it stands. Raises ModelError where the model gave no numbers."""
+        """The run as it stands."""
         walk = run.walk
         if run.sight is not None and (run.settled or walk is None):
             return run.sight
@@ -198,7 +198,6 @@ class Runs:
         small, _pool = pooled(
             frames.reshape(-1, *shape).to("cpu", torch.float32).numpy(), SIDE if shape[0] > 1 else shape[1]
         )
-        _require_finite(curves, total)
         about: dict[str, Any] = {"baseline": run.entry.title}
         if isinstance(walk, PathWalk):
             about |= {"rule": "trapezoid", "steps": len(walk.nodes)}
@@ -216,6 +215,7 @@ class Runs:
         self.look(run)
         run.done_for, run.failed = effort, False
         run.packed.clear()
+        self._make_room()
 
     def _walk(self, run: Run, session: Session, effort: Effort) -> PathWalk | SampleWalk:
         """The run's walk with what it knows; a new one where there is none, or none of so many samples."""
@@ -257,17 +257,3 @@ def _nbytes(walk: PathWalk | SampleWalk | None) -> int:
     if isinstance(walk, PathWalk):
         return len(walk.nodes) * walk.problem.points.nbytes
     return walk.references.nbytes + 64 * walk.problem.points.nbytes
-
-
-def _require_finite(curves: Curves, total: NDArray[np.float32]) -> None:
-    numbers = np.array([curves.F, curves.C])
-    if np.isfinite(numbers).all() and np.isfinite(total).all():
-        return
-    bad = np.flatnonzero(~np.isfinite(numbers).all(0))
-    where = f" from {curves.alphas[bad[0]]:.3g} on the path on" if len(bad) else ""
-    raise ModelError(
-        "non_finite_gradient",
-        f"The model gives NaN or infinity{where}",
-        "Its score or its gradient is no number there.",
-        "Look for a division, a logarithm or a square root that the baseline drives to zero; try another baseline.",
-    )
