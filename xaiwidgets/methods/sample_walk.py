@@ -188,6 +188,7 @@ class SampleWalk(Walk):
         self, method: str = "", parameters: Mapping[str, Any] | None = None, target: Any = None
     ) -> Attribution:
         """What is known as an attribution. SmoothGrad times input promises no sum and has no `delta`."""
+        self._require_ready()
         score = torch.tensor([self._score], dtype=torch.float64)
         baseline_score = torch.tensor([self._baseline_score()], dtype=torch.float64)
         values, like = self._moments.mean, self.problem.points
