@@ -121,8 +121,9 @@ describe("words", () => {
 
   it("tell why a walk stopped and what it cost", () => {
     const { facts } = runTraits();
-    expect(stoppedText(facts, 0.01)).toBe("stopped at 33: largest gap below 1 %");
-    expect(stoppedText({ ...facts, stopped: "steps" }, 0.01)).toBe("");
+    expect(stoppedText(facts, 0.01, 65)).toBe("stopped at 33: largest gap below 1 %");
+    expect(stoppedText({ ...facts, stopped: "steps" }, 0.01, 65)).toBe("");
+    expect(stoppedText(facts, 0.01, 33)).toBe("");
     expect(costText(facts)).toBe("33 gradients · 2 forward · 1.4 s");
   });
 });

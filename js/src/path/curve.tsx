@@ -46,7 +46,7 @@ function dots(xs: readonly number[], ys: readonly number[]): string {
 }
 
 /** Dots closer than this would be a thick line. */
-const DOT_EVERY = 14;
+const DOT_EVERY = 25;
 
 /** The nodes that can be told apart. */
 function apart(xs: readonly number[]): number[] {

@@ -22,9 +22,11 @@ function isGood(gap: number, { difference, relative }: GapValues): boolean {
   return !relative || Math.abs(gap / difference) <= GOOD_GAP;
 }
 
-/** Why the walk ended where it did; empty where it went all the way. */
-export function stoppedText({ stopped, steps }: RunFacts, tolerance: number): string {
-  return stopped === "tolerance" ? `stopped at ${steps}: largest gap below ${formatPercent(tolerance, 0)}` : "";
+/** Why the walk ended before it was asked to; empty where it went all the way. */
+export function stoppedText({ stopped, steps }: RunFacts, tolerance: number, asked: number): string {
+  return stopped === "tolerance" && steps < asked
+    ? `stopped at ${steps}: largest gap below ${formatPercent(tolerance, 0)}`
+    : "";
 }
 
 export function costText({ evaluations, seconds, samples }: RunFacts): string {
@@ -73,7 +75,8 @@ export function GapLine({ store }: { store: PathStore }) {
   const onPath = mode === "path";
   // noise around the input is no path: nothing says that its values add up
   const promises = store.baseline.value?.kind !== "smoothgrad";
-  const tolerance = Number(store.params.value.parameters.tolerance ?? 0.01);
+  const { steps: asked = 65, tolerance: enough = 0.01 } = store.params.value.parameters;
+  const stopped = stoppedText(facts, Number(enough), Number(asked));
   return (
     <div class="xw-gaps" role="group" aria-label="how well the attributions add up">
       {promises ? (
@@ -102,7 +105,7 @@ export function GapLine({ store }: { store: PathStore }) {
           </button>
         </>
       )}
-      <span class="xw-quiet">{[stoppedText(facts, tolerance), costText(facts)].filter(Boolean).join(" · ")}</span>
+      <span class="xw-quiet">{[stopped, costText(facts)].filter(Boolean).join(" · ")}</span>
       {promises && !gaps.relative && (
         <p class="xw-legend-note">
           Baseline and input score about the same ({formatNumber(run.scores[0])} and {formatNumber(run.scores[1])}), so
