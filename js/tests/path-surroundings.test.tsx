@@ -249,8 +249,7 @@ describe("gaps and notices", () => {
     model.set("gaps", { ...run.gaps, max: 0.2 * run.gaps.difference });
     model.set("increments", run.increments);
     model.set("seq", 2);
-    await settled();
-    expect(text(".xw-gaps .xw-badge-warn")).toContain("20.0 %");
+    await vi.waitFor(() => expect(text(".xw-gaps .xw-badge-warn")).toContain("20.0 %"), 4000);
     named("Refine there")?.click();
     expect(model.sentOf("refine")).toHaveLength(1);
   });
