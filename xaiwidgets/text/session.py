@@ -98,8 +98,8 @@ class TextSession:
         rows: list[Tokens],
         tokenizer: Any,
         *,
-        unit: str,
-        reduce: Reduce,
+        unit: str = "token",
+        reduce: Reduce | Literal["auto"] = "auto",
         kept: Tensor | None = None,
     ) -> None:
         self.session, self.rows, self.tokenizer = session, rows, tokenizer
