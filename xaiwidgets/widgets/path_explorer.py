@@ -1,9 +1,8 @@
 """PathExplorer: how a model gets from a baseline to an input, place by place. Twin of js/src/widgets/path.tsx."""
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import traitlets
@@ -15,12 +14,13 @@ from xaiwidgets.live.colors import table_for
 from xaiwidgets.live.frames import unpack_total
 from xaiwidgets.live.jobs import Token
 from xaiwidgets.widgets import words
-from xaiwidgets.widgets.base import ExplainWidget
 from xaiwidgets.widgets.errors import explain_error
+from xaiwidgets.widgets.path.asks import Ask, Gate, View
 from xaiwidgets.widgets.path.figure import Shown, figure
 from xaiwidgets.widgets.path.gallery import Gallery
 from xaiwidgets.widgets.path.kinds import MODES
 from xaiwidgets.widgets.path.runs import Effort, Question, Run, Runs, Sight, key_of
+from xaiwidgets.widgets.path.state import DISPLAY, PathState
 from xaiwidgets.widgets.path.subject import Entry, Subject
 from xaiwidgets.widgets.path.traits import (
     PASSING,
@@ -40,81 +40,13 @@ PROGRESS_EVERY = 0.1
 REFINE_NODES = 8
 MOST_NODES = 256
 """A person may ask for in one refinement."""
-DISPLAY: dict[str, Any] = {"sign": "both", "clip": 99.5, "blind": False, "disagreement": False}
 
 
-@dataclass(frozen=True)
-class Ask:
-    """What is asked for: the `params` trait, checked."""
-
-    question: Question
-    entry: Entry
-    mode: str
-    effort: Effort
-
-    @property
-    def key(self) -> str:
-        """Of the run that answers it."""
-        return key_of(self.mode, self.entry.id)
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """A run to put on show, as it stands when it is published."""
-
-    ask: Ask
-    run: Run
-    final: bool
-
-
-class Gate:
-    """The interrupt of every session: the newest job's."""
-
-    token: Token | None = None
-
-    def __call__(self) -> None:
-        if self.token is not None:
-            self.token.check()
-
-
-class PathExplorer(ExplainWidget):
+class PathExplorer(PathState):
     """The path from a baseline to an input, with everything needed to judge it. Made by `xaiwidgets.explore_path`.
 
     `baseline_id` and `mode` choose what is on show; runs that are finished are shown again without computing.
     """
-
-    _kind = traitlets.Unicode("path").tag(sync=True)
-
-    medium = traitlets.Enum(("image", "text"), "image").tag(sync=True)
-    x_img = traitlets.Bytes().tag(sync=True)
-    image_size: Any = traitlets.List().tag(sync=True)
-    tokens: Any = traitlets.List().tag(sync=True)
-    classes: Any = traitlets.List().tag(sync=True)
-    baselines: Any = traitlets.List().tag(sync=True)
-    baseline_data = traitlets.Dict().tag(sync=True)
-    kinds: Any = traitlets.List().tag(sync=True)
-    baseline_id = traitlets.Unicode().tag(sync=True)
-    mode = traitlets.Enum(MODES, "path").tag(sync=True)
-    asked = traitlets.Int(0).tag(sync=True)
-    shown = traitlets.Unicode().tag(sync=True)
-    alphas: Any = traitlets.List().tag(sync=True)
-    F: Any = traitlets.List().tag(sync=True)
-    C: Any = traitlets.List().tag(sync=True)
-    prob: Any = traitlets.List().tag(sync=True)
-    scores: Any = traitlets.List().tag(sync=True)
-    gaps = traitlets.Dict().tag(sync=True)
-    inc_meta = traitlets.Dict().tag(sync=True)
-    increments = traitlets.Bytes().tag(sync=True)
-    total_meta = traitlets.Dict().tag(sync=True)
-    total_map = traitlets.Bytes().tag(sync=True)
-    facts = traitlets.Dict().tag(sync=True)
-    refs = traitlets.Bytes().tag(sync=True)
-    archive = traitlets.Dict().tag(sync=True)
-    alpha = traitlets.Float(1.0).tag(sync=True)
-    window: Any = traitlets.List([0.0, 1.0]).tag(sync=True)
-    frame_scale = traitlets.Enum(("shared", "each"), "shared").tag(sync=True)
-    cumulative = traitlets.Enum(("integral", "running_mean"), "integral").tag(sync=True)
-    baseline_request = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self, questions: Questions, subject: Subject, gallery: Gallery, *,
@@ -126,6 +58,7 @@ class PathExplorer(ExplainWidget):
         self._gate = Gate()
         self._running = ""
         self._published_question: Question | None = None
+        self._asking: Question | None = None
         self._following = False
         own = subject.traits()
         self._said = {
@@ -213,10 +146,10 @@ class PathExplorer(ExplainWidget):
                 failures.append(error)
             with self._sync_lock, self.hold_sync():
                 self.archive = self._archived(ask.question)
+            if view is not None:
+                yield view
         if failures:
             raise failures[0]
-        if view is not None:
-            yield view
 
     def _answer(self, ask: Ask, phase: str = "") -> Iterator[View]:
         """Views of the run that answers, each better than the last; a finished one at once."""
@@ -237,7 +170,7 @@ class PathExplorer(ExplainWidget):
                 first = done if first is None else first
                 if now - reported >= PROGRESS_EVERY:
                     reported = now
-                    left = (now - started) * (total - done) / done if done else None
+                    left = (now - started) * (total - done) / (done - first) if done > first else None
                     self._report(done, total, left, phase or ("first look" if done == first else "more nodes"))
                 yield View(ask, run, final=False)
         except Cancelled:
@@ -277,8 +210,10 @@ class PathExplorer(ExplainWidget):
             self.classes = class_bars(outputs, self._labels)
             self._said["training"] = self._questions.in_training
             if params == self.params:  # else a newer question is waiting
+                self._list_baselines()  # there may be a new one
                 self._follow(entry, mode)
-        return Ask(self._questions.settled(0, target, foil), entry, mode, effort)
+        self._asking = self._questions.settled(0, target, foil)
+        return Ask(self._asking, entry, mode, effort)
 
     def _other(self, mode: str, entry: Entry) -> Entry:
         """A baseline that has a mode, for one that has not: the first there is, or one of the first kind that has it."""
@@ -357,8 +292,11 @@ class PathExplorer(ExplainWidget):
         return [{"level": "info", "code": "size", "text": text}]
 
     def _list_baselines(self) -> None:
-        table = {} if self._published_question is None else self._runs.table(self._published_question)
+        question = self._published_question or self._asking
+        table = {} if question is None else self._runs.table(question)
         self.baselines = baseline_infos(self._gallery, table, self._running)
+        if len(self.baseline_data) != len(self._gallery):
+            self.baseline_data = baseline_data(self._gallery)
 
     # --- what is on show, and who says so ---------------------------------------------------------------------------
 
@@ -366,7 +304,6 @@ class PathExplorer(ExplainWidget):
         mode = self.mode if self.mode in entry.modes else entry.modes[0]
         with self.hold_sync():
             self._list_baselines()
-            self.baseline_data = baseline_data(self._gallery)
             self._follow(entry, mode)
         self.run()
 
@@ -419,33 +356,6 @@ class PathExplorer(ExplainWidget):
             )
         return name
 
-    @traitlets.validate("alpha")
-    def _check_alpha(self, proposal: dict[str, Any]) -> float:
-        return _share(proposal["value"], "alpha")
-
-    @traitlets.validate("window")
-    def _check_window(self, proposal: dict[str, Any]) -> list[float]:
-        value = proposal["value"]
-        if len(value) != 2 or not all(isinstance(end, (int, float)) for end in value):
-            raise traitlets.TraitError(f"window={value!r} is no pair of places")
-        low, high = (_share(end, "window") for end in value)
-        if low > high:
-            raise traitlets.TraitError(f"window={value!r} ends before it begins")
-        return [low, high]
-
-    @traitlets.validate("display")
-    def _check_display(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        display: dict[str, Any] = DISPLAY | proposal["value"]
-        unknown = display.keys() - DISPLAY.keys()
-        clip = display["clip"]
-        if unknown or display["sign"] not in ("both", "absolute"):
-            raise traitlets.TraitError(f"display={proposal['value']!r} is not known; it has {', '.join(DISPLAY)}")
-        if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 < clip <= 100:
-            raise traitlets.TraitError(f"display['clip'] is {clip!r}, not a percentile in 0..100")
-        if not all(isinstance(display[name], bool) for name in ("blind", "disagreement")):
-            raise traitlets.TraitError("display['blind'] and display['disagreement'] are true or false")
-        return display
-
     # --- the ends ---------------------------------------------------------------------------------------------------
 
     def _figure(self) -> str:
@@ -475,14 +385,3 @@ class PathExplorer(ExplainWidget):
             self._runs.forget()
             self._subject.close()
             self._questions.close()
-
-
-def _share(value: Any, name: str) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or not 0 <= value <= 1
-    ):
-        raise traitlets.TraitError(f"{name}={value!r} does not lie in 0..1")
-    return float(value)
