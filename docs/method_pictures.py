@@ -150,11 +150,13 @@ class Page:
 
 
 def of_family(family: str, again: str = "", **settings: Any) -> Callable[[Question], Iterator[Panel]]:
-    """One panel for every method of a family, save those that are shown on the page about layers; one of them twice."""
+    """One panel for every method of a family, save those that are shown on the page about layers or explain text; one of
+    them twice.
+    """
 
     def panels(question: Question) -> Iterator[Panel]:
         for method in documented(family):
-            if method.name not in INSIDE:
+            if pictured(method):
                 yield asked(question, method, **SETTINGS.get(method.name, {}))
             if method.name == again:
                 yield asked(question, method, **settings)
@@ -195,6 +197,11 @@ def inside(question: Question) -> Iterator[Panel]:
     yield asked(question, methods["neuron_conductance"], f"Neuron conductance, {strongest}", **chosen)
     neuron = xw.Neuron(middle, strongest)
     yield asked(question, methods["integrated_gradients"], f"target=Neuron(…, {strongest})", target=neuron)
+
+
+def pictured(method: Method) -> bool:
+    """Whether a method explains the images of the family pages' pictures."""
+    return method.name not in INSIDE and "tokens" not in method.needs
 
 
 def documented(family: str) -> list[Method]:

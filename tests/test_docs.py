@@ -108,7 +108,7 @@ def test_pictures_are_shown_small_white_and_of_the_methods_there_are() -> None:
         if path.stem in pictures.PAGES:
             titles = [re.sub(r" \((zeros|mean)\)$", "", panel) for panel in panels[1:]]
             family = pictures.documented(pictures.PAGES[path.stem])
-            wanted = [one.title for one in family if one.name not in pictures.INSIDE]
+            wanted = [one.title for one in family if pictures.pictured(one)]
             assert list(dict.fromkeys(titles)) == wanted, f"run: python docs/method_pictures.py {path.stem}"
 
 
@@ -171,7 +171,9 @@ def _literal(call: ast.Call, name: str) -> Any:
 
 
 def _scope(page: str) -> dict[str, Any]:
-    """What a page's examples take for granted: a classifier and a few images; a transformer on the page about attention."""
+    """What a page's examples take for granted: a classifier and a few images, a transformer on the page about attention;
+    and a reader of words with a few texts.
+    """
     generator = torch.Generator().manual_seed(0)
     if page == "attention":
         model = seeded(pictures.PairsTransformer, 0).eval()
@@ -180,4 +182,21 @@ def _scope(page: str) -> dict[str, Any]:
         model = seeded(ScenesCNN, 0).eval()
         images = torch.rand((2, 3, 6, 6), generator=generator)
         images = torch.nn.functional.interpolate(images, (48, 48), mode="bilinear")
-    return {"xw": xw, "torch": torch, "model": model, "images": images}
+    reader = seeded(Reader, 0).eval()
+    texts = torch.randint(4, 40, (2, 7), generator=generator)
+    return {"xw": xw, "torch": torch, "model": model, "images": images, "reader": reader, "texts": texts}
+
+
+class Reader(torch.nn.Module):
+    """Texts [batch, tokens] to logits [batch, 5]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(40, 8)
+        self.block = torch.nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+        self.head = torch.nn.Linear(8, 5)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        hidden = None if attention_mask is None else attention_mask == 0
+        words: torch.Tensor = self.block(self.embed(input_ids), src_key_padding_mask=hidden)
+        return self.head(words.mean(1))  # type: ignore[no-any-return]

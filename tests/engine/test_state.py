@@ -14,7 +14,7 @@ from xaiwidgets.api import Session, attribute, methods, stream
 from xaiwidgets.engine.errors import Cancelled, ModelError
 from xaiwidgets.engine.state import borrowed, eager, lock_of, module_of
 
-METHODS = [method.name for method in methods() if "attention" not in method.needs]
+METHODS = [method.name for method in methods() if not {"attention", "tokens"} & set(method.needs)]
 REFUSED_IN_TRAINING = ("batch_statistics", "cam_head")
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from xaiwidgets.api import attribute
 from xaiwidgets.engine.registry import METHODS, find_method
 
-COMPLETE = [name for name, method in METHODS.items() if method.complete]
+COMPLETE = [name for name, method in METHODS.items() if method.complete and "tokens" not in method.needs]
 FORWARD_ONLY_OR_EXACT = {"deeplift", "deep_shap", "shapley", "shapley_exact", "kernel_shap", "idgi"}
 SUMS_UP_SLOWLY = {"expected_gradients"}  # only on average over its samples; tested where it lives
 VALUES = ("saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "idgi", "guided_ig", "smooth_taylor",

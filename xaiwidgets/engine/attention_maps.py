@@ -36,6 +36,9 @@ MIXING = frozenset("linear conv2d layer_norm batch_norm matmul einsum".split())
 PRODUCTS = {"matmul": (0, 1), "bmm": (0, 1), "mm": (0, 1), "__rmatmul__": (1, 0), "baddbmm": (1, 2)}
 
 
+Change = Callable[[int, Tensor], Tensor]
+
+
 class AttentionMap(NamedTuple):
     """One attention map as the model used it, and whose queries asked whose keys."""
 
@@ -57,6 +60,8 @@ class Capture(Rewrite):
     rows        rows that the model is called with
     first_node  number of the first map that must be a node of the graph; None: none of them
     keep        what is kept of a map [rows, heads, queries, keys]
+    change      makes of a map's number and the map what the model goes on with in its place, also [rows, heads, queries,
+                keys]; it is this that becomes the node, while `keep` sees the map as it was
     """
 
     title = "Reading attention"
@@ -64,10 +69,15 @@ class Capture(Rewrite):
     opaque: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
-        self, rows: int, *, first_node: int | None = 0, keep: Callable[[Tensor], Tensor] = lambda weights: weights
+        self,
+        rows: int,
+        *,
+        first_node: int | None = 0,
+        keep: Callable[[Tensor], Tensor] = lambda weights: weights,
+        change: Change | None = None,
     ) -> None:
         super().__init__()
-        self.rows, self.first_node, self.keep = rows, first_node, keep
+        self.rows, self.first_node, self.keep, self.change = rows, first_node, keep, change
         self.maps: list[AttentionMap] = []
         self.streams = Streams()
         self.numbers = count()
@@ -174,13 +184,14 @@ class Capture(Rewrite):
         if queries.stream == keys.stream == CONSTANT and not square:
             queries = self.streams.fresh(None)  # learned queries of another kind
         folded, index = _folded(weights, self.rows), len(self.maps)
+        kept = self.keep(folded.detach())
+        used = folded if self.change is None else self.change(index, folded)
         node = None
         if self.first_node is not None and index >= self.first_node and torch.is_grad_enabled():
-            node = folded if folded.requires_grad else folded.detach().requires_grad_()
+            node = used if used.requires_grad else used.detach().requires_grad_()
             self._mark(node)
-        kept = self.keep(folded.detach())
         self.maps.append(AttentionMap(kept, node, queries, keys, (weights.shape[-2], weights.shape[-1])))
-        return weights if node is None else node.reshape(weights.shape)
+        return weights if used is folded and node is None else (used if node is None else node).reshape(weights.shape)
 
     def written(self, result: Tensor) -> None:
         """Note what the last map put out."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from .attention_maps import AttentionMap, Capture
+from .attention_maps import AttentionMap, Capture, Change
 from .chunk import Chunk
 from .diagnosis import require_finite
 from .errors import ModelError, ParameterError
@@ -70,15 +70,16 @@ def read_maps(
     *,
     gradient: bool,
     keep: Callable[[Tensor], Tensor] = lambda weights: weights,
+    change: Change | None = None,
     rewrite: Watch | None = None,
 ) -> tuple[Reading, list[Tensor], Any]:
     """One pass of samples, under another rewrite if there is one: its maps, the scores [n] of each target, the output.
 
     Every map is a node of the scores' graph, or, without `gradient`, the last one only, so that nothing before it is kept
-    for a backward pass.
+    for a backward pass. `change` puts other weights in a map's place.
     """
     last = last_map(problem)
-    capture = Capture(len(chunk.rows), first_node=0 if gradient else last, keep=keep)
+    capture = Capture(len(chunk.rows), first_node=0 if gradient else last, keep=keep, change=change)
     mode = capture if rewrite is None else Over(capture, rewrite)
     output = chunk.output(chunk.leaf if gradient else chunk.leaf.detach(), rewrite=mode)
     if len(capture.maps) <= last:

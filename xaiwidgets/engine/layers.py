@@ -55,6 +55,12 @@ def unseen() -> AbstractContextManager[None]:
     return torch._C.DisableTorchFunction()  # noqa: SLF001  # has no public name
 
 
+def first_tensor(output: Any) -> Tensor | None:
+    """What a layer puts out: a tensor, or the first of a tuple."""
+    first = output[0] if isinstance(output, tuple) and output else output
+    return first if isinstance(first, Tensor) else None
+
+
 @contextmanager
 def tapped(layer: nn.Module) -> Iterator[list[Tensor]]:
     """Collect what the layer puts out, one tensor a call, still attached to the graph.

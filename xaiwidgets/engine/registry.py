@@ -184,7 +184,7 @@ def method(
     """Register a generator function as an attribution method; the function itself is unchanged.
 
     needs      of "gradient" (a differentiable model; without it the method must answer all targets at once), "image" (points
-               [rows, channels, height, width]), "layer", "relu", "attention"
+               [rows, channels, height, width]), "tokens" (numbers of tokens [rows, tokens]), "layer", "relu", "attention"
     signed     whether negative values mean something
     complete   whether the values sum to score - baseline_score
     unit       of the values, in words; {score} stands for the unit of the score

@@ -8,6 +8,7 @@ from . import (  # isort: skip_file
     noise,
     paths,
     path_variants,
+    word_paths,
     blur_path,
     guided_path,
     internal,
@@ -20,6 +21,7 @@ from . import (  # isort: skip_file
     cams_forward,
     cams_propagated,
     perturbation,
+    token_changes,
     shapley,
     surrogates,
     rise,
@@ -27,10 +29,11 @@ from . import (  # isort: skip_file
     extremal,
     xrai,
     attention,
+    attention_changed,
 )
 
 __all__ = [
-    "attention", "blur_path", "cams", "cams_forward", "cams_propagated", "deeplift", "excitation", "extremal",
+    "attention", "attention_changed", "blur_path", "cams", "cams_forward", "cams_propagated", "deeplift", "excitation", "extremal",
     "full_grad", "gradients", "guided", "guided_path", "internal", "learned_masks", "lrp", "noise", "path_variants", "paths",
-    "perturbation", "rise", "shapley", "surrogates", "xrai",
+    "perturbation", "rise", "shapley", "surrogates", "token_changes", "word_paths", "xrai",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from xaiwidgets.engine.memory import digest
+from xaiwidgets.engine.prefix_cache import prefix_scores
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import resolve
 from xaiwidgets.engine.registry import Partial
@@ -168,7 +169,7 @@ def masked_scores(problem: Problem, keep: Keep, count: int, absent: Tensor, rows
         which, row = index // (kinds * players), index % players
         sample = rows[row]
         points = torch.where(keep(which, row), problem.points[sample], absent[index // players % kinds, sample])
-        parts.append(problem.scores(points, sample))
+        parts.append(prefix_scores(problem, points, sample))
         start += len(index)
     scores = torch.cat(parts).to(problem.sum_dtype)
     return scores.reshape(count, kinds, players, -1).mean(1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xaiwidgets.engine.baselines import BaselineLike
 from xaiwidgets.engine.errors import InputError, ParameterError
+from xaiwidgets.engine.prefix_cache import supported
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import RegionsLike, resolve
 from xaiwidgets.engine.registry import Note, Partial, Range, method
@@ -40,7 +41,7 @@ def feature_ablation(
     Any inputs, integers and booleans too, several together; a mask with the same id in two inputs takes both away.
     Regions come in a scattered order, and those still to come show zero.
     """
-    yield from play(problem, regions, problem.baselines(baseline), lambda game: _one_by_one(game, torch.sub))
+    yield from play(problem, regions, problem.baselines(baseline), lambda game: one_by_one(game, torch.sub))
 
 
 @method(
@@ -84,7 +85,7 @@ def prediction_difference(
         else draw_from_surroundings(problem, resolve(regions, problem.inputs), samples, seed)
     )
     drop = _odds_drop if difference == "log_odds" else torch.sub
-    yield from play(problem, regions, absent, lambda game: _one_by_one(game, drop))
+    yield from play(problem, regions, absent, lambda game: one_by_one(game, drop))
 
 
 @method(
@@ -141,9 +142,13 @@ def _outside(inside: Tensor) -> Keep:
     return lambda which, _row: ~inside[which].unsqueeze(1)
 
 
-def _one_by_one(game: Game, drop: Drop) -> Iterator[Solution]:
+def one_by_one(game: Game, drop: Drop) -> Iterator[Solution]:
     """What each player's absence does to the score, the others being present."""
-    order = torch.randperm(game.players, generator=game.problem.generator(0))
+    # Of a decoder's text in its order: neighbours are evaluated together, and have most before them in common.
+    in_order = supported(game.problem)
+    order = (
+        torch.arange(game.players) if in_order else torch.randperm(game.players, generator=game.problem.generator(0))
+    )
     values = torch.zeros((game.players, *game.full.shape), dtype=game.full.dtype, device=game.full.device)
     done = 0
     while done < game.players:
