@@ -15,11 +15,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "xaiwidgets" / "static"
 PARTS = json.loads((STATIC / "parts.json").read_text())
-BUILT = {
-    f"xaiwidgets/static/{name}"
-    for names in (["loader.js", "assemble.js", "page.js", "parts.json"], *PARTS.values())
-    for name in names
-}
+
+
+def built(parts: dict[str, list[str]]) -> set[str]:
+    """The files of a front end with these parts."""
+    names = ["loader.js", "assemble.js", "page.js", "parts.json"], *parts.values()
+    return {f"xaiwidgets/static/{name}" for some in names for name in some}
+
+
+BUILT = built(PARTS)
 
 
 def build(kind: str, folder: Path) -> Path:
@@ -81,4 +85,7 @@ def test_it_installs_with_no_node_on_path(tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": str(tools)}, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()) >= BUILT
+    wheel = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+    parts = json.loads(wheel.read("xaiwidgets/static/parts.json"))
+    assert parts.keys() == {path.stem for path in (ROOT / "js/src/widgets").glob("*.tsx")}
+    assert set(wheel.namelist()) >= built(parts)
