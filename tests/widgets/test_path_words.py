@@ -87,6 +87,9 @@ def test_a_probability_that_says_something_else_is_left_out() -> None:
     assert "The score rises from 1 logit to 6 logit" in say(path(5 * np.array(ALPHAS), prob=falling))
     same = [0.991 + 0.001 * alpha for alpha in ALPHAS]
     assert "The score rises" in say(path(5 * np.array(ALPHAS), prob=same))
+    dip = [0.1 + 0.5 * alpha + 0.3 * float(np.sin(np.pi * alpha)) for alpha in ALPHAS]
+    words = say(path(5 * np.array(ALPHAS) + 9 * np.sin(np.pi * np.array(ALPHAS)), prob=dip))
+    assert "The output rises from 10 % to 60 % over most of the path, highest at 0.68 (69 %)." in words
     rising_prob = [0.1 + 0.5 * alpha for alpha in ALPHAS]
     contrast = say(path(5 * np.array(ALPHAS), prob=rising_prob), question={"foil_label": "dog"})
     assert "cat rather than dog" in contrast

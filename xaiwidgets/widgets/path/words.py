@@ -98,30 +98,18 @@ def notices(
 
 def _course(curves: Curves, question: dict[str, Any], unit: str) -> str:
     """How the output goes from the baseline to the input."""
-    output = _Output(curves, question, unit)
-    if not curves.gaps.relative:
-        return f"The {output.name} is practically the same at the baseline ({output.at(0)}) and at the input ({output.at(1)})."
-    verb = "rises" if curves.gaps.difference > 0 else "falls"
     stretch = rising(curves, PATH)
+    low, high = stretch or (0.0, 1.0)
+    output = _Output(curves, question, unit, low, high)
+    first, last = output.at(low), output.at(high)
+    if not curves.gaps.relative:
+        return f"The {output.name} is practically the same at the baseline ({first}) and at the input ({last})."
+    verb = "rises" if curves.gaps.difference > 0 else "falls"
     if stretch is None:
-        return f"The {output.name} {verb} from {output.at(0)} to {output.at(1)} over most of the path{_detour(curves, output)}."
-    low, high = stretch
+        return f"The {output.name} {verb} from {first} to {last} over most of the path{output.detour()}."
     when = "then is flat" if low < EDGE else "and is flat before" if high > 1 - EDGE else "and is flat before and after"
     flat = f"saturated for {percent(1 - (high - low))} of the path"
-    return f"The {output.name} {verb} from {output.at(low)} to {output.at(high)} between {low:.2f} and {high:.2f}, {when}: {flat}."
-
-
-def _detour(curves: Curves, output: "_Output") -> str:
-    """Where the score goes beyond both of its ends, if it does."""
-    change, F = abs(curves.gaps.difference), np.array(curves.F)
-    beyond = {"highest": F.max() - max(F[0], F[-1]), "lowest": min(F[0], F[-1]) - F.min()}
-    places = {"highest": int(F.argmax()), "lowest": int(F.argmin())}
-    said = [
-        f", {name} at {curves.alphas[places[name]]:.2f} ({output.at(curves.alphas[places[name]])})"
-        for name, distance in beyond.items()
-        if distance > DETOUR * change
-    ]
-    return "".join(said)
+    return f"The {output.name} {verb} from {first} to {last} between {low:.2f} and {high:.2f}, {when}: {flat}."
 
 
 def _moves_outside(curves: Curves, stretch: Stretch) -> float:
@@ -135,19 +123,36 @@ def _moves_outside(curves: Curves, stretch: Stretch) -> float:
 class _Output:
     """The output along the path in the words people know: as a probability, where it says the same as the score."""
 
-    def __init__(self, curves: Curves, question: dict[str, Any], unit: str) -> None:
-        prob, change = curves.prob, curves.gaps.difference
-        agrees = bool(prob) and not question.get("foil_label") and (prob[-1] - prob[0]) * change > 0
-        agrees = agrees and percent(prob[0]) != percent(prob[-1])
-        self._curves, self._unit, self._agrees = curves, unit, agrees
-        self.name = "output" if agrees else "score"
+    def __init__(self, curves: Curves, question: dict[str, Any], unit: str, low: float, high: float) -> None:
+        self._alphas, self._unit = curves.alphas, unit
+        self._likely = bool(curves.prob) and not question.get("foil_label")
+        self._line = np.array(curves.prob)
+        if self._likely:
+            change = float(np.interp(high, curves.alphas, curves.prob)) - float(
+                np.interp(low, curves.alphas, curves.prob)
+            )
+            self._likely = change * curves.gaps.difference > 0 and self.at(low) != self.at(high)
+        if not self._likely:
+            self._line = curves.scores[0] + np.array(curves.F)
+        self.name = "output" if self._likely else "score"
 
     def at(self, alpha: float) -> str:
         """There, with its unit."""
-        curves = self._curves
-        if self._agrees:
-            return percent(float(np.interp(alpha, curves.alphas, curves.prob)))
-        return f"{_number(curves.scores[0] + float(np.interp(alpha, curves.alphas, curves.F)))} {self._unit}"
+        value = float(np.interp(alpha, self._alphas, self._line))
+        return percent(value) if self._likely else f"{_number(value)} {self._unit}"
+
+    def detour(self) -> str:
+        """Where it goes beyond both of its ends, if it does."""
+        line, ends = self._line, (self._line[0], self._line[-1])
+        beyond = {
+            "highest": (line.max() - max(ends), int(line.argmax())),
+            "lowest": (min(ends) - line.min(), int(line.argmin())),
+        }
+        return "".join(
+            f", {name} at {self._alphas[place]:.2f} ({self.at(self._alphas[place])})"
+            for name, (distance, place) in beyond.items()
+            if distance > DETOUR * abs(ends[1] - ends[0])
+        )
 
 
 def _samples(curves: Curves, unit: str) -> str:
