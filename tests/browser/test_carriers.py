@@ -14,15 +14,11 @@ from xaiwidgets.live.export import embed, runtime
 
 # A second kind of widget, small, that imports what the heatmap's chunk holds.
 OTHER = """
-import traitlets, zlib, xaiwidgets.live.assets as assets, xaiwidgets.widgets.base as base
-names = json.loads(assets.asset("parts.json"))["heatmap"]
+import traitlets, xaiwidgets.live.assets as assets, xaiwidgets.widgets.base as base
+names = list(assets.all_kinds()["heatmap"])
 chunk = next((name for name in names if name.startswith("chunk-")), names[0])
 code = 'import"./' + chunk + '";export const mount=(model,el)=>{el.replaceChildren("the other kind: "+model.get("caption"))};'
-assets.asset.cache_clear()
-read = assets.asset
-assets.asset = lambda name: (
-    json.dumps({"heatmap": names, "other": ["other-0TH3R.js", *(n for n in names if n != names[0])]}) if name == "parts.json"
-    else code if name == "other-0TH3R.js" else read(name))
+assets.all_kinds()["other"] = {"other-0TH3R.js": code} | {name: assets.asset(name) for name in names if name != names[0]}
 
 class Other(base.ExplainWidget):
     _kind = traitlets.Unicode("other").tag(sync=True)

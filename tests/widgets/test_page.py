@@ -352,15 +352,15 @@ def test_the_code_is_saved_once(make: Make, model: Colourful) -> None:
 
 
 def test_the_core_carries_the_kinds_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = {"heatmap": ["loader.js", "page.js"], "other": ["page.js", "assemble.js"]}
-    monkeypatch.setattr("xaiwidgets.live.assets.asset", lambda name: json.dumps(built) if "json" in name else name)
+    built = {"heatmap": {"a.js": "a", "c.js": "c"}, "other": {"b.js": "b", "c.js": "c"}}
+    monkeypatch.setattr("xaiwidgets.live.assets.all_kinds", lambda: built)
     carrier = Core()
     carrier.comm.close()
     carrier.comm = RecordingComm(data={})
     for kinds, files in (
-        (["heatmap"], {"loader.js", "page.js"}),
-        (["heatmap", "unknown"], {"loader.js", "page.js"}),
-        (["other"], {"loader.js", "page.js", "assemble.js"}),
+        (["heatmap"], {"a.js", "c.js"}),
+        (["heatmap", "unknown"], {"a.js", "c.js"}),
+        (["other"], {"a.js", "b.js", "c.js"}),
     ):
         carrier.carry(*kinds)
         assert carrier._parts.keys() == files

@@ -25,10 +25,16 @@ def asset(name: str) -> str:
 
 def parts(*kinds: str) -> dict[str, bytes]:
     """What widgets of these kinds are drawn with: deflated files by name. Nothing for a kind that was not built."""
-    listed: dict[str, list[str]] = json.loads(asset("parts.json"))
-    return {name: _deflated(name) for kind in kinds for name in listed.get(kind, [])}
+    known = all_kinds()
+    return {name: _deflated(text) for kind in kinds for name, text in known.get(kind, {}).items()}
 
 
 @cache
-def _deflated(name: str) -> bytes:
-    return zlib.compress(asset(name).encode(), 9)
+def all_kinds() -> dict[str, dict[str, str]]:
+    """Every kind's files. Read at once: later they may be gone, with another build or an upgrade."""
+    return {kind: {name: asset(name) for name in names} for kind, names in json.loads(asset("parts.json")).items()}
+
+
+@cache
+def _deflated(text: str) -> bytes:
+    return zlib.compress(text.encode(), 9)
