@@ -1,6 +1,7 @@
 import axe from "axe-core";
 import { describe, expect, it, vi } from "vitest";
 import widgets, { mountStatic } from "../src/index";
+import { visible } from "../src/lib/visible";
 import { costOfOthers } from "../src/path/baselines";
 import { disagreement } from "../src/path/disagreement";
 import { csvOf } from "../src/path/export-data";
@@ -11,7 +12,6 @@ import { hexOf } from "../src/path/picking";
 import { decodeRun } from "../src/path/run";
 import { PathStore } from "../src/path/store";
 import { curveRows } from "../src/path/table";
-import { visible } from "../src/path/tokens";
 import { coarsened, sameResolution } from "../src/path/totals";
 import type { BaselineInfo, RunTraits } from "../src/path/traits";
 import { baselineName, baselineTitle, curveSummary, panelCaptions, questionText, sliderText } from "../src/path/words";

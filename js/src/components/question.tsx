@@ -29,14 +29,48 @@ function methodGroups(store: BaseStore): MenuGroup[] {
   return [...groups].map(([title, items]) => ({ title, items }));
 }
 
+interface MenusProps {
+  store: AskingStore;
+}
+
+export function BaselineMenu({ store }: MenusProps) {
+  const { baseline } = store.params.value;
+  const items = store.baselines.value.map((one) => ({ value: one.name, title: one.title }));
+  if (!items.some((one) => one.value === baseline)) {
+    items.unshift({ value: baseline, title: store.question.value.baseline_title || baseline });
+  }
+  return (
+    <Menu
+      inline
+      label="baseline"
+      value={baseline}
+      items={items}
+      offReason={store.offReason.value}
+      onChoose={(chosen) => store.change({ baseline: chosen })}
+    />
+  );
+}
+
+export function MethodMenu({ store }: { store: BaseStore }) {
+  const params = store.params.value;
+  const methods = store.methods.value;
+  if (methods.length === 0) return <bdi class="xw-noun">{store.question.value.method_title}</bdi>;
+  return (
+    <Menu
+      inline
+      label="method"
+      value={params.method}
+      groups={methodGroups(store)}
+      offReason={store.offReason.value}
+      onChoose={(method) => store.change(settingsFor(method, methods, params, store.method.value, store.layers.value))}
+    />
+  );
+}
+
 export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: QuestionProps) {
   const question = store.question.value;
   const params = store.params.value;
   const offReason = store.offReason.value;
-  const baselines = store.baselines.value.map((one) => ({ value: one.name, title: one.title }));
-  if (!baselines.some((one) => one.value === params.baseline)) {
-    baselines.unshift({ value: params.baseline, title: question.baseline_title || params.baseline });
-  }
   const hasMenus = classes.length > 0;
   return (
     <p class="xw-question">
@@ -73,33 +107,12 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
       )}{" "}
       {store.hasBaseline.value && (
         <span class="xw-phrase">
-          compared with{" "}
-          <Menu
-            inline
-            label="baseline"
-            value={params.baseline}
-            items={baselines}
-            offReason={offReason}
-            onChoose={(baseline) => store.change({ baseline })}
-          />
+          compared with <BaselineMenu store={store} />
         </span>
       )}{" "}
       <span class="xw-phrase">
         {(store.methods.value.length > 0 || question.method_title) && "by "}
-        {store.methods.value.length > 0 ? (
-          <Menu
-            inline
-            label="method"
-            value={params.method}
-            groups={methodGroups(store)}
-            offReason={offReason}
-            onChoose={(method) =>
-              store.change(settingsFor(method, store.methods.value, params, store.method.value, store.layers.value))
-            }
-          />
-        ) : (
-          <bdi class="xw-noun">{question.method_title}</bdi>
-        )}
+        <MethodMenu store={store} />
         <span>?</span>
       </span>
     </p>

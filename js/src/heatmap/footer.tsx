@@ -1,14 +1,17 @@
 // The last line: how good the numbers are, and what else can be done with them.
 
+import { GapBadge, Trust } from "../components/trust";
 import { ExportMenu } from "./export-menu";
 import type { HeatmapStore } from "./store";
-import { GapBadge, Trust } from "./trust";
+
+const CAVEAT =
+  "A picture that looks right may still not describe the model: compare methods and baselines, and blur what it points at.";
 
 export function Footer({ store }: { store: HeatmapStore }) {
   return (
     <div class="xw-footer">
-      <GapBadge store={store} />
-      <Trust store={store} />
+      <GapBadge quality={store.quality.value} />
+      <Trust quality={store.quality.value} caveat={CAVEAT} />
       <span class="xw-footer-tools">
         <button
           type="button"

@@ -2,6 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { EndWords } from "../components/end-words";
 import { Handle } from "../components/handle";
 import { SignalCanvas } from "../lib/canvas";
 import { formatCount, formatNumber, formatPercent } from "../lib/format";
@@ -76,28 +77,6 @@ function ClipHandle({ store, histogram, place }: { store: HeatmapStore; histogra
   );
 }
 
-function EndWords({ store }: { store: HeatmapStore }) {
-  const target = store.question.value.target_label;
-  if (!store.signed.value || store.display.value.sign === "absolute") {
-    return (
-      <div class="xw-legend-words">
-        <span>no influence</span>
-        <span>strong influence</span>
-      </div>
-    );
-  }
-  return (
-    <div class="xw-legend-words">
-      <span>
-        ◂ opposes <bdi>{target}</bdi>
-      </span>
-      <span>
-        supports <bdi>{target}</bdi> ▸
-      </span>
-    </div>
-  );
-}
-
 const UNIT_WORDS = { pixel: "pixels", block: "blocks", superpixel: "superpixels" } as const;
 const SCALE_WORDS = { own: "", shared: "same scale for all inputs", fixed: "scale held fixed" } as const;
 
@@ -151,7 +130,7 @@ export function Legend({ store }: { store: HeatmapStore }) {
   const ticks = bothSides.value ? [-range, 0, range] : [0, range];
   return (
     <div class="xw-legend">
-      <EndWords store={store} />
+      <EndWords target={store.question.value.target_label} signed={bothSides.value} />
       <div class="xw-legend-axis">
         <Bars histogram={shown} />
         <SignalCanvas class="xw-strip" draw={strip} />

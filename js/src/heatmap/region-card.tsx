@@ -2,36 +2,18 @@
 
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { formatScore, formatScoreChange, formatSeconds, formatSigned, formatSignedPercent } from "../lib/format";
-import type { ClassScore, WhatIf } from "../lib/traits";
+import { Changes } from "../components/changes";
+import { Sums } from "../components/sums";
+import { formatSeconds } from "../lib/format";
+import type { WhatIf } from "../lib/traits";
 import { sumRegion } from "../lib/units";
-import { valueText } from "./reading";
 import type { HeatmapStore } from "./store";
-
-function Change({ before, after }: { before: ClassScore; after: ClassScore | undefined }) {
-  if (!after) return null;
-  return (
-    <li class="xw-change">
-      <span class="xw-class-name">
-        <bdi>{before.name}</bdi>
-      </span>
-      <span class="xw-number">
-        {formatScore(before.score)} → {formatScore(after.score)}
-      </span>
-      <span class="xw-number xw-quiet">{formatScoreChange(after.score - before.score)}</span>
-    </li>
-  );
-}
 
 function WhatIfResult({ result }: { result: WhatIf }) {
   return (
     <div class="xw-whatif">
       <p class="xw-quiet">With the region blurred ({formatSeconds(result.seconds)}):</p>
-      <ul class="xw-changes">
-        {result.before.slice(0, 4).map((before) => (
-          <Change key={before.id} before={before} after={result.after.find((after) => after.id === before.id)} />
-        ))}
-      </ul>
+      <Changes before={result.before} after={result.after} />
     </div>
   );
 }
@@ -69,24 +51,7 @@ export function RegionCard({ store }: { store: HeatmapStore }) {
           <span class="xw-visually-hidden">drop the region</span>
         </button>
       </h3>
-      <dl class="xw-sums">
-        <dt>sum</dt>
-        <dd>
-          <strong>{valueText(store, sum.sum)}</strong>
-        </dd>
-        <dt>share</dt>
-        <dd>
-          {formatSignedPercent(sum.share)} <span class="xw-quiet">of Σ|a|</span>
-        </dd>
-        {store.signed.value && (
-          <>
-            <dt>for / against</dt>
-            <dd>
-              {formatSigned(sum.positive)} / {formatSigned(sum.negative)}
-            </dd>
-          </>
-        )}
-      </dl>
+      <Sums {...sum} signed={store.signed.value} />
       <button
         type="button"
         class="xw-button xw-button-block"

@@ -2,12 +2,12 @@
 
 import { add, addPicture, type Figure, pngOf, provenanceText, shortened, startFigure, wrap } from "../lib/figure";
 import { formatNumber } from "../lib/format";
+import { visible } from "../lib/visible";
 import { spreadOf } from "./disagreement";
 import type { PanelMap } from "./maps";
 import { paintField, paintPoint, paintScale } from "./picture";
 import { type Run, spanOf } from "./run";
 import type { PathStore } from "./store";
-import { visible } from "./tokens";
 import { formatPlace, panelCaptions, questionOf } from "./words";
 
 const SIDE = 240;

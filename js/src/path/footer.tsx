@@ -1,8 +1,8 @@
 // The last line: what else can be done with what is on show.
 
-import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { ExportMenu, type Format } from "../components/export-menu";
+import { Toggle } from "../components/toggle";
 import { fileFromKernel } from "../lib/kernel-file";
 import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
@@ -47,30 +47,6 @@ export function formatsOf(store: PathStore): Format[] {
     },
     { name: "npy", title: "NumPy array", live: true, make: () => fileFromKernel(store.bridge, "npy") },
   ];
-}
-
-interface ToggleProps {
-  open: Signal<boolean>;
-  title: string;
-  text: string;
-  label?: string;
-}
-
-function Toggle({ open, title, text, label }: ToggleProps) {
-  return (
-    <button
-      type="button"
-      class="xw-button"
-      title={title}
-      aria-label={label}
-      aria-expanded={open.value}
-      onClick={() => {
-        open.value = !open.value;
-      }}
-    >
-      {text}
-    </button>
-  );
 }
 
 const CAVEATS: Record<Mode, string> = {

@@ -2,8 +2,8 @@
 
 import { useMemo } from "preact/hooks";
 import { type Picture, SignalCanvas } from "../lib/canvas";
+import { visible } from "../lib/visible";
 import type { PathStore } from "./store";
-import { visible } from "./tokens";
 import type { BaselineInfo } from "./traits";
 
 /** As many as a chip has room for. */

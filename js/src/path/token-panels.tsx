@@ -3,11 +3,11 @@
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { formatNumber, formatSigned } from "../lib/format";
+import { visible } from "../lib/visible";
 import { spreadOf } from "./disagreement";
 import type { PanelMap } from "./maps";
 import { spanOf } from "./run";
 import type { PathStore } from "./store";
-import { visible } from "./tokens";
 import { baselineTitle, panelCaptions } from "./words";
 
 interface BarsProps {

@@ -8,6 +8,7 @@ import { ErrorPanel, Notices } from "../components/messages";
 import { MethodNote, Parameters } from "../components/parameters";
 import { QuestionLine } from "../components/question";
 import { ProgressLine, StatusChip } from "../components/status";
+import { costSummary } from "../components/trust";
 import { MainControls, MoreControls } from "../heatmap/controls";
 import { Footer } from "../heatmap/footer";
 import { heatmapBindings } from "../heatmap/keys";
@@ -19,7 +20,6 @@ import { RegionCard } from "../heatmap/region-card";
 import { HeatmapStore } from "../heatmap/store";
 import { UnitTable } from "../heatmap/table";
 import { Thumbnails } from "../heatmap/thumbnails";
-import { costSummary } from "../heatmap/trust";
 import type { Model } from "../lib/host";
 import { handleKey } from "../lib/keys";
 

@@ -3,10 +3,8 @@
 import { formatCount, formatNumber, formatPercent, formatSeconds } from "../lib/format";
 import { GOOD_GAP } from "../lib/gap";
 import type { Quality } from "../lib/traits";
-import type { HeatmapStore } from "./store";
 
-export function GapBadge({ store }: { store: HeatmapStore }) {
-  const { gap } = store.quality.value;
+export function GapBadge({ quality: { gap } }: { quality: Quality }) {
   if (gap === undefined || gap === null) return null;
   const good = gap <= GOOD_GAP;
   return (
@@ -40,8 +38,13 @@ function costSentence({ evaluations, steps, seconds }: Quality): string {
   return parts.length > 0 ? `It took ${parts.join(", ")}.` : "";
 }
 
-export function Trust({ store }: { store: HeatmapStore }) {
-  const quality = store.quality.value;
+interface TrustProps {
+  quality: Quality;
+  /** What no number here can tell. */
+  caveat: string;
+}
+
+export function Trust({ quality, caveat }: TrustProps) {
   const error = quality.error;
   return (
     <details class="xw-trust">
@@ -50,15 +53,12 @@ export function Trust({ store }: { store: HeatmapStore }) {
         <p>{gapSentence(quality)}</p>
         {typeof error === "number" && (
           <p>
-            Estimated error of the whole map, relative to its size: {formatPercent(error)}. The true error is mostly
-            smaller.
+            Estimated error of all values together, relative to its size: {formatPercent(error)}. The true error is
+            mostly smaller.
           </p>
         )}
         <p>{costSentence(quality)}</p>
-        <p class="xw-quiet">
-          A picture that looks right may still not describe the model: compare methods and baselines, and blur what it
-          points at.
-        </p>
+        <p class="xw-quiet">{caveat}</p>
       </div>
     </details>
   );
