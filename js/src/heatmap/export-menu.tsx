@@ -3,9 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { ExportMenu as Menu } from "../components/export-menu";
 import { fileFromKernel } from "../lib/kernel-file";
+import { questionText } from "../lib/question-text";
 import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
-import { questionText } from "./question-text";
 import type { HeatmapStore } from "./store";
 
 const PYTHON_LINES = [

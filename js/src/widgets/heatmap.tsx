@@ -14,7 +14,6 @@ import { Footer } from "../heatmap/footer";
 import { heatmapBindings } from "../heatmap/keys";
 import { Legend } from "../heatmap/legend";
 import { Pictures } from "../heatmap/pictures";
-import { questionText } from "../heatmap/question-text";
 import { Readout } from "../heatmap/readout";
 import { RegionCard } from "../heatmap/region-card";
 import { HeatmapStore } from "../heatmap/store";
@@ -22,6 +21,7 @@ import { UnitTable } from "../heatmap/table";
 import { Thumbnails } from "../heatmap/thumbnails";
 import type { Model } from "../lib/host";
 import { handleKey } from "../lib/keys";
+import { questionText } from "../lib/question-text";
 
 function Heatmap({ store }: { store: HeatmapStore }) {
   const bindings = useMemo(() => heatmapBindings(store), [store]);

@@ -1,7 +1,7 @@
-import type { HeatmapStore } from "./store";
+import type { BaseStore } from "./base-store";
 
 /** The question as one line of text: the widget's name for screen readers, and the title of exported figures. */
-export function questionText(store: HeatmapStore): string {
+export function questionText(store: BaseStore): string {
   const {
     target_label: target,
     foil_label: foil,
