@@ -228,3 +228,47 @@ def test_sessions_in_threads_agree_with_serial_results(digits):
     for one, other in zip(serial, found, strict=True):
         torch.testing.assert_close(one, other)
     assert all(parameter.requires_grad for parameter in digits.model.parameters())
+
+
+class Waiting(nn.Module):
+    """Its first forward pass waits, and perhaps draws."""
+
+    def __init__(self, noise):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+        self.noise = noise
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def forward(self, x):
+        self.reached.set()
+        assert self.go_on.wait(30)
+        return self.head(x + self.noise * torch.randn_like(x) if self.noise else x)
+
+
+def in_a_thread(model):
+    thread = threading.Thread(target=lambda: attribute(model, torch.ones(2, 3), target=0, steps=17))
+    thread.start()
+    assert model.reached.wait(30)
+    return thread
+
+
+def test_a_background_job_takes_no_random_numbers_back():
+    model = Waiting(0.0).eval()
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    thread = in_a_thread(model)
+    first = torch.rand(2)  # while the model runs
+    model.go_on.set()
+    thread.join()
+    torch.testing.assert_close(torch.cat([first, torch.rand(2)]), expected)
+
+
+def test_a_background_job_of_a_model_that_draws_leaves_no_trace():
+    model = Waiting(0.1).eval()
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    thread = in_a_thread(model)
+    model.go_on.set()
+    thread.join()
+    assert torch.equal(torch.get_rng_state(), before)

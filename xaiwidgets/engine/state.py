@@ -9,11 +9,12 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .errors import ModelError
 
@@ -83,18 +84,66 @@ def check_mode(module: nn.Module | None, training: bool | None) -> None:
         )
 
 
+class _Draws(TorchDispatchMode):
+    """Notes whether an operation of this thread may have drawn random numbers."""
+
+    seen = False
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen = self.seen or torch.Tag.nondeterministic_seeded in function.tags
+        return function(*args, **(kwargs or {}))
+
+    def drew(self, before: list[Tensor], after: list[Tensor]) -> bool:
+        """Whether it did, going by the random states too: some operations only might."""
+        return self.seen and not all(map(torch.equal, before, after))
+
+
+_drawing: weakref.WeakKeyDictionary[nn.Module, dict[bool, bool]] = weakref.WeakKeyDictionary()
+"""Whether a module draws random numbers, in training mode and outside; known from its first chunk off the main thread."""
+
+
+@contextmanager
+def _random_state_kept(module: nn.Module | None, training: bool, device: torch.device) -> Iterator[None]:
+    """The global random state as it was, whatever the model draws.
+
+    The state is shared by all threads: putting it back takes away what another thread has drawn meanwhile. So off the main
+    thread it is put back only for models that draw, which the first chunk finds out.
+    """
+    known = {} if module is None else _drawing.setdefault(module, {})
+    draws = True if threading.current_thread() is threading.main_thread() else known.get(training)
+    before = [] if draws is False else _random_states(device)
+    probe = _Draws() if draws is None else None  # type: ignore[no-untyped-call]  # torch's
+    try:
+        with eager(needed=probe is not None), probe or nullcontext():
+            yield
+        if probe is not None:
+            known[training] = probe.drew(before, _random_states(device))
+    finally:
+        if draws or (probe is not None and probe.drew(before, _random_states(device))):
+            _set_random_states(device, before)
+
+
+def _random_states(device: torch.device) -> list[Tensor]:
+    accelerator = [getattr(torch, device.type).get_rng_state(device)] if device.type in ("cuda", "xpu") else []
+    return [torch.get_rng_state(), *accelerator]
+
+
+def _set_random_states(device: torch.device, states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        getattr(torch, device.type).set_rng_state(state, device)
+
+
 @contextmanager
 def borrowed(
     module: nn.Module | None, lock: threading.RLock, *, gradient: bool, training: bool | None, device: torch.device
 ) -> Iterator[None]:
     """Run a chunk: exclusive, parameters frozen, gradient mode explicit, random state and flags restored."""
-    accelerators = [device] if device.type in ("cuda", "xpu") else []
-    kind = device.type if accelerators else "cuda"
     with (
         lock,
         torch.inference_mode(mode=False),
         torch.set_grad_enabled(gradient),
-        torch.random.fork_rng(accelerators, device_type=kind),
+        _random_state_kept(module, training is True, device),
     ):
         if module is None:
             yield
