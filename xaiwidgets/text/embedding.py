@@ -15,6 +15,7 @@ from xaiwidgets.engine.chunk import Chunk
 from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
 from xaiwidgets.engine.layers import find_layer, first_tensor, open_module, unseen
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import Method
 from xaiwidgets.engine.state import borrowed
 
 from .tokenizers import spelling, token_id
@@ -45,7 +46,8 @@ def embedding_layer(problem: Problem) -> str:
         def work(chunk: Chunk) -> tuple[Tensor, ...]:
             with _lookups(module, chunk.leaf.detach().to(ids.dtype)) as found:
                 chunk.output(hooked=True)
-            calls.extend(found)
+            of_tokens = {name for name, asked in found if asked and _of_tokens(find_layer(module, name)[1], ids[:1])}
+            calls.extend((name, asked and name in of_tokens) for name, asked in found)
             return (chunk.rows,)
 
         problem.evaluate(work, problem.points[:1], torch.zeros(1, dtype=torch.long), gradient=False)
@@ -67,6 +69,13 @@ def per_token(values: Tensor, shown: Tensor | None = None, how: Reduce = "sum") 
         raise ParameterError("unknown_reduction", f"{how!r} does not join values", hint="sum, l1 or l2.")
     reduced = values.sum(-1) if how == "sum" else values.norm(p=int(how[1]), dim=-1)
     return reduced if shown is None else torch.where(shown.to(reduced.device), reduced, 0)
+
+
+def reduction(method: Method, asked: Reduce | Literal["auto"]) -> Reduce:
+    """How a token's vector becomes one number. Slopes have no sum that means anything, so that "auto" takes their length."""
+    if asked != "auto":
+        return asked
+    return "l2" if "per unit of input" in method.unit else "sum"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,6 +214,12 @@ def _chosen(calls: list[tuple[str, bool]], *, last: bool) -> str:
             "Pass inputs_embeds instead of input_ids.",
         )
     return name
+
+
+def _of_tokens(layer: nn.Module, ids: Tensor) -> bool:
+    """Whether the layer gives a token the same vector wherever it stands; layers of positions do not."""
+    here, there = first_tensor(layer(ids)), first_tensor(layer(ids.flip(1)))
+    return here is not None and there is not None and bool(torch.equal(here, there.flip(1)))
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.baselines import NAMES
@@ -22,9 +23,9 @@ from xaiwidgets.engine.errors import ParameterError, TargetError
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Method, find_method
 from xaiwidgets.engine.state import module_of
-from xaiwidgets.engine.target import SCORES, Each, Score, unwrap
+from xaiwidgets.engine.target import SCORES, Contrast, Each, Score, unwrap
 
-from .embedding import Reduce, at_embedding, baseline, named_token, per_token
+from .embedding import Reduce, at_embedding, baseline, named_token, per_token, reduction
 from .generation import Generated
 from .groups import UNIT_NAMES, group
 from .session import Asked, TextSession
@@ -53,6 +54,17 @@ class OutputScore:
 
     def __repr__(self) -> str:
         return self.__qualname__
+
+    def without(self, cut: int, call: dict[str, Any], generated: Generated) -> tuple[Any, Score]:
+        """The same target of an output that is `cut` rows shorter, as plain numbers where it asks about one token."""
+        rows = [row + cut for row in self.rows]
+        if len(rows) > 1:
+            return OutputScore(rows, self.ids, self.foils, self.score, self.__qualname__), "logit"
+        length = call["decoder_input_ids" if generated.encoder_decoder else next(iter(call))].shape[1]
+        place = length + rows[0]
+        if self.foils is not None:
+            return Contrast((place, self.ids[0]), (place, self.foils[0])), self.score
+        return (place, self.ids[0]), self.score
 
     def __call__(self, output: Any) -> Tensor:
         """[n] for an output of n rows."""
@@ -104,7 +116,7 @@ class OutputSession:
         score: Score = "logit",
         past: bool = True,
         unit: str = "token",
-        reduce: Reduce = "sum",
+        reduce: Reduce | Literal["auto"] = "auto",
         **options: Any,
     ) -> None:
         if score not in SCORES:
@@ -191,8 +203,10 @@ class OutputSession:
 
     def _ask(self, method: Method, target: Any, last: list[int], parameters: dict[str, Any]) -> Iterator[Attribution]:
         """Results with values [targets..., 1, tokens]; `last` is the last output token each target asks about."""
-        by_vectors = self._by_vectors(method, parameters)
-        run = self._over_vectors if by_vectors else self._over_numbers
+        if "attention" in method.needs and isinstance(target, Each):
+            yield from self._one_by_one(method, target, last, parameters)
+            return
+        run = self._over_vectors if self._by_vectors(method, parameters) else self._over_numbers
         for found in run(method, target, parameters):
             values = cast("Tensor", found.values).clone()
             each = values if isinstance(target, Each) else values[None]
@@ -219,25 +233,52 @@ class OutputSession:
         """Whether tokens of an encoder and of a decoder are explained together."""
         return self.generated.encoder_decoder and self.past
 
+    def _one_by_one(
+        self, method: Method, target: Each, last: list[int], parameters: dict[str, Any]
+    ) -> Iterator[Attribution]:
+        """Attention is read where the text ends, so that each target has a text of its own."""
+        answers = []
+        for one, place in zip(target.targets, last, strict=True):
+            *_, found = self._ask(method, one, [place], parameters)
+            answers.append(found)
+        spent: dict[str, int] = {}
+        for found in answers:
+            spent = _added(spent, found)
+        values = torch.stack([cast("Tensor", found.values) for found in answers])
+        seconds = sum(found.seconds for found in answers)
+        yield replace(answers[-1], values=values, delta=None, evaluations=spent, seconds=seconds, target=target)
+
     def _over_numbers(self, method: Method, target: Any, parameters: dict[str, Any]) -> Iterator[Attribution]:
-        """The model gets token numbers. Of an encoder and a decoder, attention explains both, other methods the encoder's."""
-        generated = self.generated
+        """The model gets token numbers. Of an encoder and a decoder, attention explains both, other methods the encoder's.
+
+        A single target's text ends before its last token: nothing behind matters, and attention is read at the end.
+        """
+        generated, options = self.generated, self.options
+        rows = generated.prompt if generated.encoder_decoder else self.tokens
+        call, cut = generated.call, 0
+        if isinstance(target, OutputScore):
+            cut = -1 - max(target.rows)
+            call = _ended(call, cut, "decoder_input_ids" if generated.encoder_decoder else None)
+            target, score = target.without(cut, call, generated)
+            options = {**options, "score": score}
         if "attention" in method.needs and self._several:
-            asked = self.make(
-                generated.model, generated.call, wrt=["input_ids", "decoder_input_ids"], target=target, **self.options
-            )
+            asked = self.make(generated.model, call, wrt=["input_ids", "decoder_input_ids"], target=target, **options)
             for found in asked.stream(method.name, **parameters):
                 parts = cast("dict[str, Tensor]", found.values)
                 yield replace(found, values=self._row(parts["input_ids"], parts["decoder_input_ids"]))
             return
-        rows = generated.prompt if generated.encoder_decoder else generated.tokens
-        own = next(iter(generated.call))
-        asked = self.make(generated.model, generated.call, wrt=own, target=target, **self.options)
-        kept = None if generated.encoder_decoder else self._fixed[None]
+        asked = self.make(generated.model, call, wrt=next(iter(call)), target=target, **options)
+        kept = None if generated.encoder_decoder else self._fixed[None, : len(rows) - cut]
+        if not generated.encoder_decoder and cut:
+            rows = replace(rows, items=rows.items[: len(rows) - cut])
         text = TextSession(asked, [rows], generated.tokenizer, unit=self.unit, reduce=self.reduce, kept=kept)
         for found in text.stream(method.name, **parameters):
             values = cast("Tensor", found.values)
-            yield replace(found, values=self._row(values, None) if generated.encoder_decoder else values)
+            if generated.encoder_decoder:
+                values = self._row(values, None)
+            elif cut:
+                values = functional.pad(values, (0, cut))
+            yield replace(found, values=values)
 
     def _over_vectors(self, method: Method, target: Any, parameters: dict[str, Any]) -> Iterator[Attribution]:
         """The model gets vectors: the prompt's and, of an encoder and a decoder, those of the output so far."""
@@ -258,7 +299,7 @@ class OutputSession:
             prepared["regions"] = self._joined(regions)
         wrt = [leaf.argument for leaf in leaves.values()]
         asked = self.make(generated.model, call, wrt=wrt if len(wrt) > 1 else wrt[0], target=target, **self.options)
-        how: Reduce = self.reduce
+        how = reduction(method, self.reduce)
         for found in asked.stream(method.name, **prepared):
             values = found.values if isinstance(found.values, dict) else {wrt[0]: cast("Tensor", found.values)}
             parts = [per_token(values[leaf.argument], ~leaf.padding, how) for leaf in leaves.values()]
@@ -341,6 +382,16 @@ def foil_id(word: str, tokenizer: Any) -> int:
         return named_token(word, tokenizer)
     except ParameterError as error:
         raise TargetError("foil_unknown", error.title, hint="Choose one of the alternatives.") from error
+
+
+def _ended(call: dict[str, Any], cut: int, only: str | None) -> dict[str, Any]:
+    """The call without the last `cut` tokens (of one argument only)."""
+    return {
+        name: value[:, : value.shape[1] - cut]
+        if isinstance(value, Tensor) and value.ndim == 2 and only in (None, name)
+        else value
+        for name, value in call.items()
+    }
 
 
 def _added(spent: dict[str, int], found: Attribution) -> dict[str, int]:

@@ -24,7 +24,7 @@ from xaiwidgets.engine.registry import Method, find_method
 from xaiwidgets.engine.state import module_of
 from xaiwidgets.engine.target import Each
 
-from .embedding import Reduce, at_embedding, baseline, embedding_layer, named_token, per_token
+from .embedding import Reduce, at_embedding, baseline, embedding_layer, named_token, per_token, reduction
 from .groups import UNIT_NAMES, group
 from .tokenizers import Text, token_id, tokenize
 from .tokens import Tokens
@@ -151,7 +151,8 @@ class TextSession:
         """
         chosen = find_method(method)
         prepared = self.prepared(chosen, parameters)
-        return self._stream(self.reduction(chosen), parameters, self.session.stream(method, **prepared))
+        shown = self.shown & ~self.kept if any(one.name == "baseline" for one in chosen.parameters) else self.shown
+        return self._stream(reduction(chosen, self.reduce), shown, parameters, self.session.stream(method, **prepared))
 
     def attribute(self, method: str = "integrated_gradients", **parameters: Any) -> Attribution:
         """The final attribution."""
@@ -165,12 +166,6 @@ class TextSession:
     def forget(self) -> None:
         """Drop what is remembered."""
         self.session.forget()
-
-    def reduction(self, method: Method) -> Reduce:
-        """How a token's vector of this method's values becomes one number; only sums keep their sign."""
-        if self.reduce != "auto":
-            return self.reduce
-        return "l2" if "per unit of input" in method.unit else "sum"
 
     def prepared(self, method: Method, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters as the wrapped session takes them."""
@@ -193,14 +188,16 @@ class TextSession:
             found["regions"] = self._regions(found.get("regions", self.unit), at_vectors="layer" in found)
         return found
 
-    def _stream(self, how: Reduce, asked: dict[str, Any], results: Generator[Attribution]) -> Generator[Attribution]:
+    def _stream(
+        self, how: Reduce, shown: Tensor, asked: dict[str, Any], results: Generator[Attribution]
+    ) -> Generator[Attribution]:
         try:
             for found in results:
                 values = cast("Tensor", found.values)
                 if values.ndim - isinstance(self.target, Each) > 2:
-                    values = per_token(values, self.shown, how)
+                    values = per_token(values, shown, how)
                 else:
-                    values = torch.where(self.shown.to(values.device), values, 0)
+                    values = torch.where(shown.to(values.device), values, 0)
                 yield replace(found, values=values, parameters={**found.parameters, **asked})
         finally:
             results.close()
