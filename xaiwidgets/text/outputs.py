@@ -203,7 +203,7 @@ class OutputSession:
 
     def _ask(self, method: Method, target: Any, last: list[int], parameters: dict[str, Any]) -> Iterator[Attribution]:
         """Results with values [targets..., 1, tokens]; `last` is the last output token each target asks about."""
-        if "attention" in method.needs and isinstance(target, Each):
+        if isinstance(target, Each) and ("attention" in method.needs or "{score}" not in method.unit):
             yield from self._one_by_one(method, target, last, parameters)
             return
         run = self._over_vectors if self._by_vectors(method, parameters) else self._over_numbers
@@ -236,7 +236,7 @@ class OutputSession:
     def _one_by_one(
         self, method: Method, target: Each, last: list[int], parameters: dict[str, Any]
     ) -> Iterator[Attribution]:
-        """Attention is read where the text ends, so that each target has a text of its own."""
+        """Attention, and whatever is no share of a score, is about where the text ends: each target has a text of its own."""
         answers = []
         for one, place in zip(target.targets, last, strict=True):
             *_, found = self._ask(method, one, [place], parameters)
