@@ -9,6 +9,11 @@ interface ChangeProps {
   after: number;
 }
 
+function share(score: number): string {
+  return `${100 * Math.min(Math.max(score, 0), 1)}%`;
+}
+
+/** The bar is what it says now, the mark what it said before. */
 export function Change({ name, before, after }: ChangeProps) {
   return (
     <li class="xw-change">
@@ -19,6 +24,10 @@ export function Change({ name, before, after }: ChangeProps) {
         {formatScore(before)} → {formatScore(after)}
       </span>
       <span class="xw-number xw-quiet">{formatScoreChange(after - before)}</span>
+      <span class="xw-change-track" aria-hidden="true">
+        <span class="xw-class-bar" style={{ width: share(after) }} />
+        <span class="xw-change-before" style={{ left: share(before) }} />
+      </span>
     </li>
   );
 }

@@ -3,9 +3,9 @@
 import { useState } from "preact/hooks";
 import type { BaseStore } from "../lib/base-store";
 import { copyText } from "../lib/clipboard";
+import type { Notice } from "../lib/traits";
 
-export function Notices({ store }: { store: BaseStore }) {
-  const notices = store.notices.value;
+export function Notices({ notices }: { notices: readonly Notice[] }) {
   if (notices.length === 0) return null;
   return (
     <ul class="xw-notices">

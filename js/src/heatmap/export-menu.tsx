@@ -15,11 +15,11 @@ const PYTHON_LINES = [
 
 function formatsOf(store: HeatmapStore) {
   return [
-    { name: "png", title: "PNG figure", make: () => figurePng(store, questionText(store)) },
+    { name: "png", title: "PNG figure", make: () => figurePng(store, questionText(store.question.value)) },
     {
       name: "svg",
       title: "SVG figure",
-      make: () => new Blob([figureSvg(store, questionText(store)).markup], { type: "image/svg+xml" }),
+      make: () => new Blob([figureSvg(store, questionText(store.question.value)).markup], { type: "image/svg+xml" }),
     },
     { name: "csv", title: "CSV of the units", make: () => new Blob([csvOf(store)], { type: "text/csv" }) },
     {

@@ -34,7 +34,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       data-polarity={store.polarity.value}
       data-lm-suppress-shortcuts="true"
       role="group"
-      aria-label={questionText(store)}
+      aria-label={questionText(store.question.value)}
       aria-describedby={`${store.uid}-caption`}
       onKeyDown={(event) => handleKey(event, bindings)}
     >
@@ -50,7 +50,7 @@ function Heatmap({ store }: { store: HeatmapStore }) {
       </div>
       <ProgressLine store={store} />
       <ErrorPanel store={store} />
-      <Notices store={store} />
+      <Notices notices={store.notices.value} />
       <Thumbnails store={store} />
       <div class="xw-body">
         <div class="xw-main">
