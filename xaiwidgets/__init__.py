@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xaiwidgets.widgets.explore_path import explore_path
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
     from xaiwidgets.widgets.path_explorer import PathExplorer
+    from xaiwidgets.widgets.token_strip import TokenStrip
 
 _HOMES = {
     "Attribution": "xaiwidgets.engine.attribution",
@@ -28,6 +29,7 @@ _HOMES = {
     "Neuron": "xaiwidgets.engine.target",
     "PathExplorer": "xaiwidgets.widgets.path_explorer",
     "Session": "xaiwidgets.api",
+    "TokenStrip": "xaiwidgets.widgets.token_strip",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
     "examples": "xaiwidgets.examples",
@@ -40,7 +42,7 @@ _HOMES = {
 _MODULES = {"baselines", "examples"}
 
 __all__ = [
-    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session",
+    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session", "TokenStrip",
     "attribute", "baselines", "explain", "explore_path", "load", "methods", "stream",
 ]  # fmt: skip
 

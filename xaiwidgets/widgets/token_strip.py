@@ -1,0 +1,335 @@
+"""TokenStrip: why these words, for classifiers and for language models. Twin of js/src/widgets/tokens.tsx."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from xaiwidgets.engine.attribution import Attribution
+from xaiwidgets.engine.errors import ExplainError, InputError
+from xaiwidgets.engine.registry import find_method
+from xaiwidgets.live.colors import table_for
+from xaiwidgets.live.jobs import LatestJob, State, Token
+from xaiwidgets.text.groups import group
+from xaiwidgets.widgets import words
+from xaiwidgets.widgets.errors import explain_error
+from xaiwidgets.widgets.explanations import KEEP_RESULTS
+from xaiwidgets.widgets.path.asks import Gate
+from xaiwidgets.widgets.provenance import provenance
+from xaiwidgets.widgets.summary import UNITS, quality
+from xaiwidgets.widgets.tokens import words as said
+from xaiwidgets.widgets.tokens.answers import Answers, Matrix, is_signed, row_of
+from xaiwidgets.widgets.tokens.asks import Request
+from xaiwidgets.widgets.tokens.figure import Drawn, figure
+from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values
+from xaiwidgets.widgets.tokens.state import TokenState
+from xaiwidgets.widgets.tokens.subject import Answer, Change
+
+PROGRESS_EVERY = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What goes on show: an answer and, once they were asked for, the attributions of all output tokens so far."""
+
+    answer: Answer
+    matrix: Matrix | None = None
+    rows: int = 0
+
+
+class TokenStrip(TokenState):
+    """A text and how much each of its words did for what the model said. Made by `xaiwidgets.explain`."""
+
+    def __init__(self, answers: Answers, *, labels: words.Labels = None, score: str = "logit", **traits: Any) -> None:
+        self._answers, self._labels, self._score = answers, labels, score
+        self._gate = Gate()
+        self._columns_of = ""
+        self._shown_text: Any = None
+        self._following = False
+        self._whatif: LatestJob[tuple[Any, dict[str, Any]]] = LatestJob(self._aside_done, self._aside_changed)
+        super().__init__(inputs=answers.labels(), baselines=answers.menu.baselines(), **traits)
+        self._show_text(answers.subject(int(self.params.get("input", 0))))
+
+    # --- for people -------------------------------------------------------------------------------------------------
+
+    @property
+    def result(self) -> Attribution | None:
+        """The attribution on show, values [1, T]; None before the first."""
+        shown = super().result
+        return None if shown is None else shown.answer.attribution
+
+    def columns(self) -> Self:
+        """Attribute every output token with the method on show; the matrix fills row after row."""
+        self._columns_of = "next"
+        return self.run()
+
+    def attribution_matrix(self) -> Tensor:
+        """[T_out, T_in] every output token's attribution with the method on show: computed now, where it is missing."""
+        self.wait()
+        self.columns().wait()
+        shown = super().result
+        if shown is None or shown.matrix is None:
+            raise InputError("nothing_generated", "Only generated texts have output tokens", hint="Pass generate=40.")
+        return torch.from_numpy(shown.matrix.values.copy())
+
+    def what_if(self, text: str | None = None, *, mask: tuple[int, int] | None = None) -> dict[str, Any]:
+        """Predict again for another text (of a language model: another prompt), or with some words hidden.
+
+        mask   [start, end) characters of `text`, as Python counts them
+
+        Returns the classes before and after; of a language model the probability of the tokens on show.
+        """
+        if (text is None) == (mask is None):
+            raise InputError("nothing_masked", "Pass text= or mask=", hint="One of them.")
+        subject = self._shown_text
+        changes = self._what_if(subject, Change(text, mask))
+        self._aside_done((subject, changes), last=True)
+        return dict(changes["whatif"])
+
+    # --- work: on the worker ----------------------------------------------------------------------------------------
+
+    def _work(self, token: Token) -> Iterator[View]:
+        self._gate.token = token
+        params = dict(self.params)
+        request = self._answers.menu.request(params)
+        self._answers.refresh(request.input)
+        subject = self._answers.subject(request.input)
+        subject.prepare(token.check, self._report_generated)
+        with self._sync_lock, self.hold_sync():
+            if params.get("input") == self.params.get("input"):
+                self._show_text(subject)
+                self.classes = subject.classes()
+                self.methods = self._answers.menu.offer(subject.problem())
+        request = subject.settled(request, params)
+        question = self._question(request, subject.question(request))
+        if self._columns_of == "next":
+            self._columns_of = request.settings
+        wanted = self._columns_of == request.settings
+        self._columns_of = request.settings if wanted else ""
+        matrix = self._answers.matrix(request) if wanted else None
+        view = None
+        started = reported = time.monotonic()
+        for answer in self._answers.explain(request, token.check, question):
+            now = time.monotonic()
+            if now - reported >= PROGRESS_EVERY:
+                reported = now
+                self._report(*answer.attribution.progress, now - started, "refining", "evaluations")
+            view = View(answer, matrix, len(matrix.have) if matrix else 0)
+            if not answer.final or not wanted:
+                yield self._same(view)
+        if wanted and view is not None:
+            yield from self._all_columns(view, request, token)
+
+    def _all_columns(self, view: View, request: Request, token: Token) -> Iterator[View]:
+        yield view
+        started = time.monotonic()
+        for matrix in self._answers.columns(request, token.check):
+            total = len(matrix.values)
+            self._report(len(matrix.have), total, time.monotonic() - started, "every output token", "output tokens")
+            yield View(view.answer, matrix, len(matrix.have))
+        self._columns_of = ""
+
+    def _same(self, view: View) -> View:
+        """The view on show, if that is what it is: then it is not sent twice."""
+        shown = super().result
+        if isinstance(shown, View) and shown.answer is view.answer and shown.rows == view.rows:
+            return shown
+        return view
+
+    def _report_generated(self, done: int, total: int) -> None:
+        self._report(done, total, None, "generating", "tokens")
+
+    def _report(self, done: int, total: int, seconds: float | None, phase: str, unit: str) -> None:
+        left = seconds * (total - done) / done if seconds is not None and total and done else None
+        with self._sync_lock:
+            self.progress = {"done": done, "total": total, "unit": unit, "eta_s": left, "phase": phase}
+
+    # --- results to traits ------------------------------------------------------------------------------------------
+
+    def _publish(self, result: View) -> None:
+        if result.answer is not self._results.get("answer"):
+            self._results["answer"] = result.answer
+            self._publish_answer(result.answer)
+        if result.matrix is not None:
+            self._publish_matrix(result.matrix, result.answer.request)
+
+    def _publish_answer(self, answer: Answer) -> None:
+        request, attribution = answer.request, answer.attribution
+        self._show_text(self._answers.subject(request.input))
+        tokens, values = self._shown_text.tokens, row_of(answer)
+        signed = is_signed(answer)
+        facts = quality(attribution)
+        self.values, self.values_meta = pack_values(values), {
+            "length": len(values), "unsigned": not signed,
+            "unit": find_method(request.method).unit.format(score=UNITS.get(self._score, "score")),
+            "key": request.asked, "span": None if request.span is None else list(request.span),
+            "foil_token": request.foil_token, "target": request.target, "foil": request.foil,
+        }  # fmt: skip
+        self.quality, self.question = facts, answer.question
+        self.caption = said.caption(values, tokens, answer.question, signed=signed, gap=facts["gap"])
+        self.notices = said.notices(
+            values, facts, self._shown_text.notes, signed=signed, training=self._shown_text.in_training,
+            length=len(tokens), saved=self._weight(),
+        )  # fmt: skip
+        self.provenance = provenance(self._answers.model_name, attribution, request.target, request.foil)
+        if answer.final:
+            self._archive(request.asked)
+        self._sum_selection()
+
+    def _archive(self, key: str) -> None:
+        names = ("values", "values_meta", "question", "quality", "notices", "caption")
+        kept = {name: entry for name, entry in self.archive.items() if name != key}
+        kept[key] = {name: getattr(self, name) for name in names}
+        self.archive = dict(list(kept.items())[-KEEP_RESULTS:])
+
+    def _publish_matrix(self, matrix: Matrix, request: Request) -> None:
+        data, scale = pack_matrix(matrix.values)
+        rows, columns = matrix.values.shape
+        self.matrix = data
+        self.matrix_meta = {
+            "rows": rows, "columns": columns, "scale": scale, "have": sorted(matrix.have), "key": request.asked,
+        }  # fmt: skip
+
+    def _weight(self) -> int:
+        numbers = sum(len(entry["values"]) for entry in self.archive.values()) + len(self.values) + len(self.matrix)
+        return len(self.text) + 24 * len(self.tokens) + numbers * 4 // 3
+
+    def _question(self, request: Request, named: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "target": request.target, "foil": request.foil, **named,
+            "baseline_title": self._answers.menu.title(request.baseline) if request.baseline else "",
+            "method_title": find_method(request.method).title, "score": self._score,
+        }  # fmt: skip
+
+    def _show_text(self, subject: Any) -> None:
+        """Put a text on show; nothing that was said about another stays."""
+        if subject is self._shown_text and len(self.tokens) == len(subject.tokens):
+            return
+        self._shown_text = subject
+        for name, value in subject.traits().items():
+            setattr(self, name, value)
+        self.archive, self.matrix, self.matrix_meta, self.whatif = {}, b"", {}, {}
+        self.values, self.values_meta, self.selection, self.selection_sum = b"", {}, [], {}
+        self._results.pop("answer", None)
+
+    # --- what a page asks for ---------------------------------------------------------------------------------------
+
+    def _message(self, content: dict[str, Any]) -> None:
+        kind = str(content.get("type"))
+        if kind == "columns":
+            self.columns()
+        elif kind == "whatif":
+            subject = self._shown_text
+            change = self._change(content)
+            self._whatif.submit(lambda _token: iter([(subject, self._what_if(subject, change))]))
+        else:
+            super()._message(content)
+
+    def _change(self, content: dict[str, Any]) -> Change:
+        mask = content.get("mask")
+        if mask is None:
+            return Change(text=str(content.get("text", "")))
+        start, end = (characters(self._shown_text.tokens.text, int(place)) for place in mask)
+        return Change(mask=(start, end))
+
+    def _what_if(self, subject: Any, change: Change) -> dict[str, Any]:
+        started = time.monotonic()
+        shown = self._results.get("answer")
+        found = subject.what_if(change, None if shown is None else shown.request)
+        return {"whatif": {**found, "seconds": time.monotonic() - started}}
+
+    def _aside_done(self, answer: tuple[Any, dict[str, Any]], last: bool) -> None:
+        subject, changes = answer
+        with self._sync_lock, self.hold_sync():
+            if last and subject is self._shown_text:
+                for name, value in changes.items():
+                    setattr(self, name, value)
+
+    def _aside_changed(self, _state: State, error: BaseException | None) -> None:
+        if error is not None:
+            with self._sync_lock:
+                self.error = explain_error(error)
+
+    @traitlets.observe("edited_text")
+    def _edited(self, change: dict[str, Any]) -> None:
+        if not hasattr(self, "_job") or not change["new"]:
+            return
+        index = int(self.params.get("input", 0))
+        try:
+            self._answers.edit(index, change["new"])
+        except ExplainError as error:
+            self.error, self.status = explain_error(error), "error"
+            return
+        self.inputs = self._answers.labels()
+        self._following = True
+        try:
+            self.params = self.params | {"span": None, "foil_token": None}
+        finally:
+            self._following = False
+        self.run()
+
+    @traitlets.observe("params")
+    def _params_changed(self, change: dict[str, Any]) -> None:
+        if not self._following:
+            super()._params_changed(change)
+
+    @traitlets.observe("selection")
+    def _selected(self, _change: dict[str, Any]) -> None:
+        if getattr(self, "_shown_text", None) is not None:
+            self._sum_selection()
+
+    def _sum_selection(self) -> None:
+        """What the selected words add up to, as the page says it."""
+        answer = self._results.get("answer")
+        if answer is None or not self.selection:
+            self.selection_sum = {}
+            return
+        tokens, values = self._shown_text.tokens, np.nan_to_num(row_of(answer)).astype(np.float64)
+        places = [tuple(characters(tokens.text, end) for end in pair) for pair in self.selection]
+        chosen = np.array([
+            any(one.start < end and one.end > start for start, end in places) for one in tokens.items
+        ])  # fmt: skip
+        own, total = values[chosen], float(np.abs(values).sum())
+        self.selection_sum = {
+            "sum": float(own.sum()), "positive": float(own.clip(0, None).sum()),
+            "negative": float(own.clip(None, 0).sum()), "share": float(own.sum()) / total if total else 0.0,
+            "tokens": int(chosen.sum()),
+            "text": " … ".join(words.encodable(tokens.text[start:end]) for start, end in places),
+        }  # fmt: skip
+
+    # --- the ends ---------------------------------------------------------------------------------------------------
+
+    def _figure(self) -> str:
+        tokens, answer = self._shown_text.tokens, self._results.get("answer")
+        mode = self.granularity["mode"]
+        groups = group(tokens, "word" if mode in ("token", "regex") else mode)
+        sums, signed, target = None, True, []
+        if answer is not None:
+            signed = is_signed(answer)
+            how = "sum" if self.agg == "sum" else "largest"
+            sums = groups.reduce(torch.from_numpy(np.nan_to_num(row_of(answer))), how).numpy()
+            if answer.request.span is not None:
+                first, last = answer.request.span
+                target = list(range(self.n_prompt + first, self.n_prompt + last + 1))
+        return figure(Drawn(
+            tokens, groups, sums, signed, str(self.values_meta.get("unit", "")),
+            table_for(self.palette, self.lut, diverging=signed), self.polarity == "warm",
+            self.caption or "Not computed yet.", self.n_prompt, target,
+        ))  # fmt: skip
+
+    def _title(self) -> str:
+        return words.subject(self.question) if self.question else "nothing computed yet"
+
+    def close(self) -> None:
+        """Stop the work and let go of the model, the texts and the results."""
+        if hasattr(self, "_whatif"):
+            self._whatif.close()
+            self._answers.close()
+            self._gate.token = None
+            self._shown_text = None
+        super().close()

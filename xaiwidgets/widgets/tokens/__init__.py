@@ -1,0 +1,1 @@
+"""What TokenStrip is made of."""

@@ -1,0 +1,46 @@
+"""A text with some of its tokens hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xaiwidgets.engine.errors import InputError
+from xaiwidgets.text.tokenizers import spelling, token_id
+from xaiwidgets.text.tokens import Tokens
+
+HIDING = ("mask", "unk")
+"""Tokens that say "some word". Where a vocabulary has neither, the hidden tokens are left out."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """What is left. `gone`: places of the tokens that were hidden; `tokens` without them where nothing could hide them."""
+
+    tokens: Tokens
+    text: str
+    gone: tuple[int, ...]
+
+
+def masked(tokens: Tokens, places: tuple[int, int], tokenizer: Any) -> Masked:
+    """Hide every token that has a character in `places` [start, end), counted as Python does. Raises InputError."""
+    start, end = places
+    gone = tuple(
+        place for place, one in enumerate(tokens.items) if not one.special and one.start < end and one.end > start
+    )
+    if not gone:
+        raise InputError("nothing_masked", "There is no word at that place", hint="Select some words.")
+    number = next((found for name in HIDING if (found := token_id(tokenizer, name)) is not None), None)
+    low = min(tokens.items[place].start for place in gone)
+    high = max(tokens.items[place].end for place in gone)
+    if number is None:
+        left = [place for place in range(len(tokens)) if place not in gone]
+        if not any(tokens.words[place] for place in left):
+            raise InputError("only_special", "Nothing of the text would be left", hint="Select fewer words.")
+        inputs = {name: tuple(numbers[place] for place in left) for name, numbers in tokens.inputs.items()}
+        items = tuple(tokens.items[place] for place in left)
+        return Masked(replace(tokens, items=items, inputs=inputs), tokens.text[:low] + tokens.text[high:], gone)
+    ids = [number if place in gone else one for place, one in enumerate(tokens.inputs["input_ids"])]
+    items = tuple(replace(one, id=number) if place in gone else one for place, one in enumerate(tokens.items))
+    changed = replace(tokens, items=items, inputs=tokens.inputs | {"input_ids": tuple(ids)})
+    return Masked(changed, tokens.text[:low] + (spelling(number, tokenizer) or "…") + tokens.text[high:], gone)

@@ -1,0 +1,109 @@
+"""One text and what it is asked: the sessions behind a strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from xaiwidgets.engine.attribution import Attribution
+from xaiwidgets.engine.problem import Problem
+from xaiwidgets.text.tokens import Tokens
+
+from .asks import Request
+
+Interrupt = Callable[[], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the model is asked, the same for all texts.
+
+    score, forward, batch_size, training   as for a Session
+    target      what classification explains if nobody says
+    generate    how many tokens a language model goes on with, at most
+    continuation, sample, temperature, seed   as for `generate`
+    """
+
+    score: str = "logit"
+    forward: Any = None
+    batch_size: Any = "auto"
+    training: bool | None = None
+    target: Any = None
+    labels: Any = None
+    generate: int = 20
+    continuation: Any = None
+    sample: bool = False
+    temperature: float = 1.0
+    seed: int = 0
+
+    @property
+    def session(self) -> dict[str, Any]:
+        return {"forward": self.forward, "batch_size": self.batch_size, "training": self.training}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A result: the request with everything filled in, the attribution with values [1, T]."""
+
+    request: Request
+    attribution: Attribution
+    question: dict[str, Any]
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A text that was changed to see what the model says then: a new one, or places [start, end) masked."""
+
+    text: str | None = None
+    mask: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """What a reader should know about the text itself."""
+
+    cut: bool = False
+    missed: int = 0
+    stopped: int = 0
+    extra: list[dict[str, str]] = field(default_factory=list)
+
+
+class Subject(Protocol):
+    """One text."""
+
+    task: str
+    notes: Notes
+
+    @property
+    def tokens(self) -> Tokens:
+        """All of it; generated ones too, once there are any."""
+
+    def prepare(self, interrupt: Interrupt, progress: Progress) -> None:
+        """What must be known before anything can be asked: the model's prediction, or what it goes on with."""
+
+    def traits(self) -> dict[str, Any]:
+        """Those that say what the text is and what the model says to it."""
+
+    def problem(self) -> Problem:
+        """For looking at the model."""
+
+    def settled(self, request: Request, params: dict[str, Any]) -> Request:
+        """With the target filled in. Raises InputError or TargetError."""
+
+    def question(self, request: Request) -> dict[str, Any]:
+        """The parts of the `question` trait that name what is explained."""
+
+    def stream(self, request: Request, arguments: dict[str, Any], interrupt: Interrupt) -> Iterator[Attribution]:
+        """Attributions with values [1, T], each better than the last."""
+
+    def what_if(self, change: Change, shown: Request | None) -> dict[str, Any]:
+        """The `whatif` trait but for the seconds."""
+
+    def changed(self) -> bool:
+        """Whether the model is another one since last asked."""
+
+    def close(self) -> None:
+        """Let go of the model."""
