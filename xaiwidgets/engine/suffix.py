@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .batching import Batcher
+from .batching import Batcher, is_out_of_memory
 from .chunk import Chunk
-from .errors import ModelError
+from .diagnosis import diagnose
+from .errors import ExplainError, ModelError
 from .inputs import Inputs
 from .layers import find_layer, unseen
 from .memory import Memory
@@ -218,7 +219,15 @@ def _verify(whole: Problem, layer: nn.Module, prefix: Prefix) -> None:
     own = prefix.points[rows]
     generator = torch.Generator().manual_seed(0)
     points = own * (0.5 + torch.rand(own.shape, generator=generator, dtype=torch.float64)).to(own)
-    expected = whole.pick(_Suffix(whole, layer, replace(prefix, tape=None))(points.clone(), rows), rows)
+    try:
+        expected = whole.pick(_Suffix(whole, layer, replace(prefix, tape=None))(points.clone(), rows), rows)
+    except ExplainError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise diagnose(error, whole.module, whole.inputs.leaves[0]) from error
+        prefix.tape = None  # not checked, not used
+        return
     try:
         found = whole.pick(_Suffix(whole, layer, prefix)(points.clone(), rows), rows)
     except Exception:  # noqa: BLE001  # whatever the model makes of operations that were not run: run it whole
