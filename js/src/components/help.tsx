@@ -10,9 +10,11 @@ interface HelpProps {
   bindings: readonly Binding[];
   /** What the pointer does. */
   note: string;
+  /** Whose keys are apart: "the pictures have". */
+  focused?: string;
 }
 
-export function HelpPanel({ store, bindings, note }: HelpProps) {
+export function HelpPanel({ store, bindings, note, focused = "the pictures have" }: HelpProps) {
   const close = useRef<HTMLButtonElement>(null);
   const open = store.helpOpen.value;
   useFocusWhileOpen(open, close);
@@ -53,7 +55,7 @@ export function HelpPanel({ store, bindings, note }: HelpProps) {
         </div>
         {onMap.length > 0 && (
           <div class="xw-help-list">
-            <h4 class="xw-help-scope">while the pictures have the focus</h4>
+            <h4 class="xw-help-scope">while {focused} the focus</h4>
             <dl>{rows(onMap)}</dl>
           </div>
         )}

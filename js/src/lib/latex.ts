@@ -14,13 +14,20 @@ const SIGNS: Readonly<Record<string, string>> = {
   "<": "\\textless{}",
   ">": "\\textgreater{}",
   "|": "\\textbar{}",
-  '"': "\\textquotedbl{}",
+  '"': "{''}",
+  "`": "\\textasciigrave{}",
+  // two of these would be joined into another sign
+  "-": "{-}",
+  "'": "{'}",
+  // behind the end of a row these two would be read as its options
+  "[": "{[}",
+  "*": "{*}",
   "␣": "\\textvisiblespace{}",
   "⏎": "\\textbackslash{}n",
   "␍": "\\textbackslash{}r",
   "⇥": "\\textbackslash{}t",
   "⍽": "\\textasciitilde{}",
-  "∅": "$\\varnothing$",
+  "∅": "$\\emptyset$",
   "⟨": "$\\langle$",
   "⟩": "$\\rangle$",
   "−": "$-$",
@@ -32,7 +39,7 @@ const SIGNS: Readonly<Record<string, string>> = {
 /** One line; write text through `visible` first where its whitespace counts. */
 export function latexText(text: string): string {
   // "^^M" is read as a sign before anything else: "^" is always replaced
-  return text.replace(/\s+/gu, " ").replace(/[\\{}$&#%_^~<>|"␣⏎␍⇥⍽∅⟨⟩−→≈∞]/gu, (sign) => SIGNS[sign] ?? sign);
+  return text.replace(/\s+/gu, " ").replace(/[\\{}$&#%_^~<>|"`\-'[*␣⏎␍⇥⍽∅⟨⟩−→≈∞]/gu, (sign) => SIGNS[sign] ?? sign);
 }
 
 /** A number in mathematics, so that its minus is one; empty cells for what is no number. */

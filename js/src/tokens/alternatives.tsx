@@ -21,6 +21,17 @@ export function candidatesOf(step: Step, surface: string): Candidate[] {
   return [...listed, { id: -1, text: surface, p: step.p, logit: step.logit, rank: step.rank, chosen: true }];
 }
 
+/** Up and down go from candidate to candidate. */
+function walk(event: KeyboardEvent): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  const list = event.currentTarget as Element;
+  const buttons = [...list.querySelectorAll<HTMLButtonElement>("[data-xw-foil]:not(:disabled)")];
+  const here = buttons.indexOf(event.target as HTMLButtonElement);
+  if (step === 0 || here < 0) return;
+  event.preventDefault();
+  buttons[Math.min(Math.max(here + step, 0), buttons.length - 1)]?.focus();
+}
+
 export function Alternatives({ store }: { store: TokenStore }) {
   const span = store.span.value;
   if (store.task.value !== "generate" || !span) return null;
@@ -38,7 +49,7 @@ export function Alternatives({ store }: { store: TokenStore }) {
           entropy {formatNumber(step.entropy)} nats
         </span>
       </h3>
-      <ol class="xw-class-list">
+      <ol class="xw-class-list" onKeyDown={walk}>
         {candidatesOf(step, surface).map((one) => {
           const role = one.chosen ? "explained" : one.id === foil ? "contrast" : "";
           const about = `probability ${formatNumber(one.p)}, logit ${formatNumber(one.logit)}, rank ${one.rank}`;
@@ -47,6 +58,7 @@ export function Alternatives({ store }: { store: TokenStore }) {
               <button
                 type="button"
                 class="xw-class"
+                data-xw-foil={one.chosen ? undefined : ""}
                 data-role={role}
                 aria-pressed={role !== ""}
                 disabled={offReason !== "" || one.chosen}

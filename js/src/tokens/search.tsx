@@ -1,6 +1,6 @@
 // Find a phrase in the text: which of how many, next and previous. Matches are marked in the strip.
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useFocusWhileOpen } from "../lib/focus";
 import { formatCount } from "../lib/format";
 import type { TokenStore } from "./store";
@@ -8,7 +8,6 @@ import type { TokenStore } from "./store";
 export function endSearch(store: TokenStore): void {
   const place = store.cursor.value;
   store.searchOpen.value = false;
-  store.endSearch();
   // the field is gone: back to where the reader was led
   if (place) store.goTo(place.token);
 }
@@ -23,6 +22,7 @@ export function SearchBar({ store }: { store: TokenStore }) {
   const field = useRef<HTMLInputElement>(null);
   const open = store.searchOpen.value;
   useFocusWhileOpen(open, field);
+  useEffect(() => (open ? () => store.endSearch() : undefined), [store, open]);
   if (!open) return null;
   const search = store.search.value;
   const step = (direction: 1 | -1) => () => store.stepHit(direction);

@@ -16,12 +16,6 @@ export interface Order {
   descending: boolean;
 }
 
-/** What a unit reads as: its text, or what its tokens are called where it stands for none. */
-export function textOfUnit(store: Pick<TokenStore, "text" | "tokens">, { start, end, members }: Unit): string {
-  if (end > start) return store.text.value.slice(start, end);
-  return members.map((member) => store.tokens.value[member]?.[3] ?? "").join("");
-}
-
 /** Units that are shown and have a value, in order; what has none comes last. */
 export function sorted(units: readonly Unit[], { column, descending }: Order): Unit[] {
   const of: Record<Column, (unit: Unit) => number> = {
@@ -88,7 +82,7 @@ export function TokenTable({ store }: { store: TokenStore }) {
               <td class="xw-cell-number">{unit.rank || "–"}</td>
               <td class="xw-cell-text" dir="auto">
                 <button type="button" class="xw-link" onClick={() => store.goTo(unit.members[0] ?? 0, false)}>
-                  <bdi>{visible(textOfUnit(store, unit).trim()) /* the strip shows what is around */}</bdi>
+                  <bdi>{visible(store.textOf(unit).trim())}</bdi>
                 </button>
               </td>
               <td class="xw-cell-number">{valueText(unit.value, unsigned)}</td>

@@ -1,7 +1,8 @@
 // Another text, or the same one with a phrase masked: what the model says then, beside what it said before.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Change, Changes } from "../components/changes";
+import { useFocusWhileOpen } from "../lib/focus";
 import { formatSeconds } from "../lib/format";
 import { abridged } from "./phrase";
 import type { TokenStore } from "./store";
@@ -21,6 +22,8 @@ export function EditPanel({ store }: { store: TokenStore }) {
   const [asked, setAsked] = useState(original);
   const asking = store.askingWhatIf.value;
   const open = store.editOpen.value;
+  const field = useRef<HTMLTextAreaElement>(null);
+  useFocusWhileOpen(open, field);
   useEffect(() => {
     setDraft(original);
     setAsked(original);
@@ -40,6 +43,7 @@ export function EditPanel({ store }: { store: TokenStore }) {
   return (
     <div class="xw-edit" role="group" aria-label={`edit the ${what}`}>
       <textarea
+        ref={field}
         class="xw-text-field xw-edit-text"
         aria-label={`the ${what}, to be edited`}
         title={offReason}

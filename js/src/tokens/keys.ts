@@ -1,0 +1,231 @@
+// Every key of the token strip: one table for the keyboard and for the help.
+
+import { type Binding, baseBindings } from "../lib/keys";
+import { endSearch } from "./search";
+import { MODES, type TokenStore } from "./store";
+import type { Show } from "./traits";
+import { countOfUnits, shareText, unitWord, valueText } from "./words";
+
+const SHOWS: readonly Show[] = ["bars", "tint", "underline"];
+const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "Digit7", "Digit8", "Digit9"];
+/** How many of the strongest stand out, from step to step. */
+const LADDER = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000];
+
+/** Run, then report the key as used. */
+const used =
+  (act: (key: string) => unknown) =>
+  (key: string): boolean => {
+    act(key);
+    return true;
+  };
+
+function next<T>(list: readonly T[], current: T, step = 1): T {
+  return list[(list.indexOf(current) + step + list.length) % list.length] ?? current;
+}
+
+/** The next unit; a pattern only where there is one. */
+function stepGranularity(store: TokenStore, step: 1 | -1): void {
+  const { mode, regex } = store.granularity.value;
+  const modes = MODES.filter((one) => one !== "regex" || regex !== "" || mode === "regex");
+  const chosen = next(modes, mode, step);
+  store.setGranularity({ mode: chosen });
+  store.announcer.say(`by ${unitWord(chosen)}: ${countOfUnits(store.units.value.ranked, chosen)}`);
+}
+
+function stepTop(store: TokenStore, step: 1 | -1): void {
+  const count = store.units.value.ranked;
+  const steps = LADDER.filter((one) => one < count);
+  const k = store.k.value === 0 || store.k.value >= count ? Number.POSITIVE_INFINITY : store.k.value;
+  const chosen = step === 1 ? steps.find((one) => one > k) : steps.findLast((one) => one < k);
+  store.local("k", chosen ?? (step === 1 ? 0 : (steps[0] ?? 0)));
+  const now = store.k.value;
+  store.announcer.say(now === 0 ? "all stand out" : `the strongest ${now} stand out`);
+}
+
+/** Undo the innermost thing that is open; false if nothing is. */
+function release(store: TokenStore): boolean {
+  const open = [store.helpOpen, store.exportOpen].find((one) => one.value);
+  const panel = [store.editOpen, store.tableOpen, store.moreOpen].find((one) => one.value);
+  if (open) open.value = false;
+  else if (store.draft.value) store.draft.value = null;
+  else if (store.searchOpen.value) endSearch(store);
+  else if (store.running.value && store.live) store.cancel();
+  else if (store.selection.value.length > 0) store.select([]);
+  else if (panel) panel.value = false;
+  else return false;
+  return true;
+}
+
+/** Keys that the list of tokens takes itself: here for the help. */
+function listKeys(print: string, keys: string[], help: string): Binding {
+  return { keys, print, help, onMap: true, run: () => false };
+}
+
+const LIST: readonly Binding[] = [
+  listKeys("← →", ["ArrowLeft", "ArrowRight"], "previous or next token"),
+  listKeys("↑ ↓", ["ArrowUp", "ArrowDown"], "line above or below"),
+  listKeys("Ctrl ← →", ["Ctrl+ArrowLeft", "Ctrl+ArrowRight"], "previous or next of the strongest"),
+  listKeys("⇧ ← →", ["Shift+ArrowLeft", "Shift+ArrowRight"], "extend the phrase, or the span of output tokens"),
+  listKeys("Home End", ["Home", "End"], "first or last token"),
+  listKeys("PgUp PgDn", ["PageUp", "PageDown"], "a screen back or on"),
+  listKeys("Space", ["Space"], "choose a phrase; explain an output token"),
+  listKeys("⇧ Space", ["Shift+Space"], "add to the phrases; extend the span"),
+];
+
+function focusFoils(store: TokenStore): boolean {
+  const control = store.element.querySelector<HTMLElement>(
+    '[data-xw-foil]:not(:disabled), select[aria-label="class to contrast with"]:not(:disabled)',
+  );
+  control?.focus();
+  return control !== null;
+}
+
+function askForMask(store: TokenStore): boolean {
+  const [first] = store.selection.value;
+  if (!first || !store.live) return false;
+  store.askWhatIf({ mask: [...first] });
+  return true;
+}
+
+function reading(store: TokenStore): Binding[] {
+  const salient = (key: string) => (key === "." ? store.nextSalient() : store.previousSalient());
+  return [
+    {
+      keys: ["g", "G"],
+      print: "g ⇧g",
+      help: "next or previous unit: token, word, sentence, line, paragraph, pattern",
+      run: used((key) => stepGranularity(store, key === "g" ? 1 : -1)),
+    },
+    {
+      keys: ["s"],
+      print: "s",
+      help: "next drawing: bars, tint, underline",
+      run: used(() => {
+        store.local("show", next(SHOWS, store.show.value));
+        store.announcer.say(store.show.value);
+      }),
+    },
+    {
+      keys: ["[", "]"],
+      print: "[ ]",
+      help: "let fewer or more of the strongest stand out",
+      run: used((key) => stepTop(store, key === "[" ? -1 : 1)),
+    },
+    { keys: [",", "."], print: ", .", help: "previous or next of the strongest", run: used(salient) },
+    {
+      keys: ["x"],
+      print: "x",
+      help: "special tokens",
+      run: used(() => {
+        store.local("specials", !store.specials.value);
+        store.announcer.say(`special tokens ${store.specials.value ? "shown" : "hidden"}`);
+      }),
+    },
+    {
+      keys: ["0", "Digit0"],
+      print: "0",
+      help: "everything stands out, own scale",
+      run: used(() => {
+        store.local("k", 0);
+        store.setScaleMode("target");
+      }),
+    },
+    {
+      keys: ["m"],
+      print: "m",
+      help: "strip or matrix",
+      run: () => {
+        if (store.task.value !== "generate") return false;
+        store.local("view", store.view.value === "strip" ? "matrix" : "strip");
+        store.announcer.say(store.view.value);
+        return true;
+      },
+    },
+    {
+      keys: ["/"],
+      print: "/",
+      help: "find in the text",
+      run: used(() => {
+        store.searchOpen.value = true;
+      }),
+    },
+    {
+      keys: ["n", "N"],
+      print: "n ⇧n",
+      help: "next or previous match",
+      run: (key) => {
+        if (store.search.value.hits.length === 0) return false;
+        store.stepHit(key === "n" ? 1 : -1, true);
+        return true;
+      },
+    },
+    {
+      keys: ["v"],
+      print: "v",
+      help: "say what the phrase adds up to",
+      run: () => {
+        const sum = store.selectionSum.value;
+        if (!sum) return false;
+        store.announcer.say(`${valueText(sum.sum, store.unsigned.value)}, ${shareText(sum.share)}`);
+        return true;
+      },
+    },
+  ];
+}
+
+function asking(store: TokenStore): Binding[] {
+  const byClass = (act: (id: number) => void) => (key: string) => {
+    const chosen = store.task.value === "classify" ? store.classes.value[Number(key.at(-1)) - 1] : undefined;
+    if (chosen) act(chosen.id);
+    return chosen !== undefined;
+  };
+  return [
+    { keys: ["f"], print: "f", help: "go to what could be contrasted with", run: () => focusFoils(store) },
+    { keys: ["w"], print: "w", help: "mask the phrase and ask again", run: () => askForMask(store) },
+    {
+      keys: ["a"],
+      print: "a",
+      help: "attribute every output token",
+      run: () => {
+        if (store.task.value !== "generate" || !store.live || store.matrixComplete) return false;
+        store.askColumns();
+        return true;
+      },
+    },
+    { keys: DIGITS, print: "1 … 9", help: "explain that class", run: byClass((id) => store.explain(id)) },
+    {
+      keys: DIGITS.map((key) => `Shift+${key}`),
+      print: "⇧ 1 … 9",
+      help: "contrast with that class",
+      run: byClass((id) => store.contrast(id)),
+    },
+  ];
+}
+
+function panels(store: TokenStore): Binding[] {
+  const toggles = [
+    ["i", "edit the text", store.editOpen],
+    ["d", "more display controls", store.moreOpen],
+    ["t", "the values as a table", store.tableOpen],
+    ["e", "export", store.exportOpen],
+  ] as const;
+  return toggles.map(([key, help, open]) => ({
+    keys: [key],
+    print: key,
+    help,
+    run: used(() => {
+      open.value = !open.value;
+    }),
+  }));
+}
+
+export function tokenBindings(store: TokenStore): Binding[] {
+  return [
+    ...baseBindings(store),
+    { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
+    ...reading(store),
+    ...asking(store),
+    ...panels(store),
+    ...LIST,
+  ];
+}
