@@ -383,6 +383,17 @@ describe("in the page", () => {
     expect({ saves: model.saves, sent: model.sent.length }).toEqual({ saves: 0, sent });
   });
 
+  it("the running mean is drawn as the other curve it is, without a gap", async () => {
+    await draw({ alpha: 1 });
+    const sum = el.querySelector(".xw-curve-sum")?.getAttribute("d");
+    expect(text(".xw-curve-key")).toContain("accumulated");
+    expect(el.querySelector(".xw-curve-gap")).not.toBeNull();
+    model.set("cumulative", "running_mean");
+    await vi.waitFor(() => expect(text(".xw-curve-key")).toContain("running mean"));
+    expect(el.querySelector(".xw-curve-sum")?.getAttribute("d")).not.toBe(sum);
+    expect(el.querySelector(".xw-curve-gap")).toBeNull();
+  });
+
   it("rescaled maps carry a badge, and every map its scale", async () => {
     await draw({ frame_scale: "each" });
     expect(el.querySelectorAll(".xw-panel-badge")).toHaveLength(2);

@@ -6,7 +6,7 @@ import { formatScore, formatSigned } from "../lib/format";
 import { formatTicks, niceTicks } from "../lib/ticks";
 import { curveAt, type Run, spanOf } from "./run";
 import type { PathStore } from "./store";
-import { curveSummary } from "./words";
+import { curveSummary, targetName } from "./words";
 
 /** Units of the drawing; it is stretched to its box, lines keep their width. */
 const SIDE = 1000;
@@ -40,6 +40,14 @@ function line(xs: readonly number[], ys: readonly number[]): string {
   return ys.map((y, i) => `${i === 0 ? "M" : "L"}${(xs[i] ?? 0).toFixed(1)} ${y.toFixed(1)}`).join("");
 }
 
+/** What is drawn beside the output: the sum, or on request the running mean C / α, which is another curve. */
+function asDrawn(run: Run, mean: boolean): Run {
+  if (!mean) return run;
+  const [, first = 1] = run.alphas;
+  const means = run.C.map((sum, i) => (i === 0 ? (run.C[1] ?? 0) / first : sum / (run.alphas[i] || first)));
+  return { ...run, C: means, gaps: { ...run.gaps, max: 0 } };
+}
+
 /** Round dots in a stretched drawing: lines without length, with round ends. */
 function dots(xs: readonly number[], ys: readonly number[]): string {
   return ys.map((y, i) => `M${(xs[i] ?? 0).toFixed(1)} ${y.toFixed(1)}h0`).join("");
@@ -58,7 +66,7 @@ function apart(xs: readonly number[]): number[] {
   });
 }
 
-function Lines({ run }: { run: Run }) {
+function Lines({ run, gap }: { run: Run; gap: boolean }) {
   const axes = axesOf(run);
   const xs = run.alphas.map(axes.x);
   const output = run.F.map(axes.y);
@@ -72,7 +80,7 @@ function Lines({ run }: { run: Run }) {
       {niceTicks(axes.low, axes.high, 4).map((tick) => (
         <path key={tick} class="xw-curve-grid" data-zero={tick === 0} d={`M0 ${axes.y(tick)}H${SIDE}`} />
       ))}
-      {output.length > 0 && <path class="xw-curve-gap" d={`${line(xs, output)}${back}Z`} />}
+      {output.length > 0 && gap && <path class="xw-curve-gap" d={`${line(xs, output)}${back}Z`} />}
       {max !== 0 && run.mode === "path" && (
         <path
           class="xw-curve-worst"
@@ -152,7 +160,7 @@ function Axis({ run }: { run: Run }) {
 }
 
 /** Names of the lines with their values at the place on show. */
-function Key({ store, run }: { store: PathStore; run: Run }) {
+function Key({ store, run, mean, gap }: { store: PathStore; run: Run; mean: boolean; gap: boolean }) {
   const place = store.shownAlpha.value * spanOf(run);
   const at = (heights: readonly number[]) => curveAt(run.alphas, heights, place);
   const { unit } = run.facts;
@@ -176,23 +184,23 @@ function Key({ store, run }: { store: PathStore; run: Run }) {
       )}
       {entry(
         "sum",
-        "C: sum of everything accumulated so far",
-        onPath ? "accumulated" : "mean adds up to",
+        mean ? "C / α: no sum, it starts at the first rate" : "C: sum of everything accumulated so far",
+        mean ? "running mean" : onPath ? "accumulated" : "mean adds up to",
         `${formatSigned(at(run.C))} ${unit}`,
       )}
-      {entry("gap", "C − F: what the attributions miss", "gap", formatSigned(at(run.C) - at(run.F)))}
+      {gap && entry("gap", "C − F: what the attributions miss", "gap", formatSigned(at(run.C) - at(run.F)))}
       {run.prob.length > 0 &&
         entry("prob", "probability of the explained class, right axis", "probability", formatScore(at(run.prob)))}
     </dl>
   );
 }
 
-function Chart({ store, run }: { store: PathStore; run: Run }) {
+function Chart({ store, run, gap }: { store: PathStore; run: Run; gap: boolean }) {
   const placeOf = (event: PointerEvent | MouseEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     return Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
   };
-  const lines = useMemo(() => <Lines run={run} />, [run]);
+  const lines = useMemo(() => <Lines run={run} gap={gap} />, [run, gap]);
   const axis = useMemo(() => <Axis run={run} />, [run]);
   return (
     <div class="xw-curve" role="img" aria-label={curveSummary(run, run.mode)}>
@@ -219,8 +227,12 @@ function Chart({ store, run }: { store: PathStore; run: Run }) {
 }
 
 export function CurvePanel({ store }: { store: PathStore }) {
-  const run = store.lastRun.value;
-  const target = useMemo(() => computed(() => store.question.value.target_label), [store]);
+  const shown = store.lastRun.value;
+  const mean = shown?.mode === "path" && store.cumulative.value === "running_mean";
+  // noise around the input promises no sum
+  const gap = !mean && store.baseline.value?.kind !== "smoothgrad";
+  const run = useMemo(() => shown && asDrawn(shown, mean), [shown, mean]);
+  const target = useMemo(() => computed(() => targetName(store.question.value)), [store]);
   const photo = store.photo.value;
   return (
     <figure
@@ -233,14 +245,14 @@ export function CurvePanel({ store }: { store: PathStore }) {
       <div class="xw-panel-head" aria-hidden="true">
         <span class="xw-panel-number">4</span>
         <span class="xw-panel-title">
-          score of <bdi>{target.value || "the answer"}</bdi>
+          score of <bdi>{target.value}</bdi>
         </span>
       </div>
-      <div class="xw-panel-picture xw-curve-box">{run && <Chart store={store} run={run} />}</div>
+      <div class="xw-panel-picture xw-curve-box">{run && <Chart store={store} run={run} gap={gap} />}</div>
       <figcaption class="xw-pane-caption">
         {run?.mode === "distribution" ? "over the number of samples" : "over α: from the baseline to the input"}
       </figcaption>
-      {run && <Key store={store} run={run} />}
+      {run && <Key store={store} run={run} mean={mean} gap={gap} />}
     </figure>
   );
 }

@@ -4,7 +4,7 @@ import { ClassMenu } from "../components/class-menu";
 import { Menu, type MenuItem } from "../components/menu";
 import type { PathStore } from "./store";
 import type { Mode } from "./traits";
-import { baselineTitle } from "./words";
+import { baselineTitle, targetName } from "./words";
 
 const STEPS = [9, 17, 33, 65, 129, 257];
 const SAMPLES = [16, 32, 64, 128, 256, 512];
@@ -63,12 +63,12 @@ export function PathQuestion({ store }: { store: PathStore }) {
             classes={classes}
             chosen={target}
             chosenName={question.target_label}
-            {...(target === null && { none: question.target_label || "its answer" })}
+            {...(target === null && { none: targetName(question) })}
             offReason={offReason}
             onChoose={(id) => id !== null && store.explain(id)}
           />
         ) : (
-          <bdi class="xw-noun">{question.target_label || "its answer"}</bdi>
+          <bdi class="xw-noun">{targetName(question)}</bdi>
         )}
         {classes.length === 0 && "?"}
       </span>{" "}

@@ -1,6 +1,7 @@
 // What the explorer says in words: for screen readers, captions, names and files. Pure functions of the traits.
 
 import { formatNumber, formatPercent, formatSigned } from "../lib/format";
+import type { Question } from "../lib/traits";
 import { curveAt } from "./run";
 import type { PathStore } from "./store";
 import type { BaselineInfo, Cumulative, Mode, RunTraits } from "./traits";
@@ -36,6 +37,11 @@ export function parametersOf(baseline: Pick<BaselineInfo, "title" | "params" | "
   ];
   // The kernel's title may name them already.
   return parts.filter((part) => typeof part === "string" && part !== "" && !baseline.title.includes(part)).join(", ");
+}
+
+/** What the explained score is called; `question.target` is null where it is no class. */
+export function targetName({ target, target_label: label }: Partial<Question>): string {
+  return target === null || !label ? "its answer" : label;
 }
 
 export function baselineTitle(baseline: Pick<BaselineInfo, "title" | "params" | "colour">): string {
@@ -138,7 +144,7 @@ export function panelCaptions({ mode, at, window, cumulative, baseline, text }: 
   const place = formatAlpha(at);
   const from = window[0] > 0 ? `from ${formatAlpha(window[0])} to ${place}` : `up to α = ${place}`;
   return [
-    `${what} at α = ${place} (0 is ${baseline})`,
+    `${what} at α = ${place}, from ${baseline}`,
     `what a step adds at α = ${place}`,
     mean ? `running mean ${from}` : `accumulated ${from}`,
   ];
@@ -151,11 +157,12 @@ export const CUMULATIVE_HELP =
 export function questionText(baseline: string, target: string, foil: string | null, mode: Mode): string {
   const from = baseline || "a baseline";
   const start = mode === "path" ? `From ${from}` : `From draws of ${from}`;
-  return `${start} to this input, how does the model reach ${target || "its answer"}${foil ? ` rather than ${foil}` : ""}?`;
+  return `${start} to this input, how does the model reach ${target}${foil ? ` rather than ${foil}` : ""}?`;
 }
 
 export function questionOf(store: PathStore): string {
-  const { target_label: target, foil_label: foil } = store.question.value;
+  const question = store.question.value;
   const baseline = store.baseline.value;
-  return questionText(baseline ? baselineTitle(baseline) : "", target, foil, store.mode.value);
+  const from = baseline ? baselineTitle(baseline) : "";
+  return questionText(from, targetName(question), question.foil_label, store.mode.value);
 }
