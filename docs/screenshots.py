@@ -1,4 +1,4 @@
-"""Take the pictures in docs/images from the quickstart, in a real JupyterLab: `make screenshots`."""
+"""Take the pictures in docs/images from the notebooks, in a real JupyterLab: `make screenshots`."""
 
 import shutil
 import sys
@@ -13,20 +13,22 @@ from playwright.sync_api import Page, expect  # noqa: E402
 from tests.browser.lab import Lab, browser, open_notebook  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-PICTURES = {0: "digits", 1: "heatmap"}
+WIDGETS = {"quickstart": 2, "baselines": 8}
+PICTURES = {"quickstart": {0: "digits", 1: "heatmap"}, "baselines": {5: "path"}}
+"""Of a notebook's widgets, in order, those to photograph."""
 
 
-def take(page: Page, lab: Lab) -> None:
-    """Both widgets of the quickstart, in the light and the dark theme."""
-    shutil.copy(ROOT / "notebooks" / "quickstart.ipynb", lab.root)
-    open_notebook(page, lab.address("quickstart.ipynb"))
-    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(2, timeout=120_000)
+def take(page: Page, lab: Lab, notebook: str) -> None:
+    """Some widgets of a notebook, in the light and the dark theme."""
+    shutil.copy(ROOT / "notebooks" / f"{notebook}.ipynb", lab.root)
+    open_notebook(page, lab.address(f"{notebook}.ipynb"))
+    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(WIDGETS[notebook], timeout=240_000)
     for theme in ("Light", "Dark"):
         page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
         )
         expect(page.locator(".xw-widget").first).to_have_attribute("data-theme", theme.lower())
-        for place, name in PICTURES.items():
+        for place, name in PICTURES[notebook].items():
             widget = page.locator(".xw-widget").nth(place)
             widget.scroll_into_view_if_needed()
             page.wait_for_timeout(800)
@@ -38,6 +40,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         lab = Lab(Path(folder))
         try:
-            take(chromium.new_page(viewport={"width": 1280, "height": 1400}), lab)
+            for notebook in PICTURES:
+                take(chromium.new_page(viewport={"width": 1280, "height": 1400}), lab, notebook)
         finally:
             lab.close()
