@@ -42,6 +42,7 @@ def embedding_layer(problem: Problem) -> str:
                 'Pass input_ids, and wrt="input_ids" if there are other inputs.',
             )
         module, calls = open_module(problem.module), list[tuple[str, bool]]()
+        check_vocabulary(module, ids)
 
         def work(chunk: Chunk) -> tuple[Tensor, ...]:
             with _lookups(module, chunk.leaf.detach().to(ids.dtype)) as found:
@@ -53,6 +54,19 @@ def embedding_layer(problem: Problem) -> str:
         problem.evaluate(work, problem.points[:1], torch.zeros(1, dtype=torch.long), gradient=False)
         known["name"] = _chosen(calls, last=str(problem.inputs.explained[0]).startswith("decoder"))
     return str(known["name"])
+
+
+def check_vocabulary(module: nn.Module | None, ids: Tensor) -> None:
+    """Refuse token numbers that no embedding of the model knows."""
+    parts = [part for part in module.modules() if isinstance(part, nn.Embedding)] if module is not None else []
+    most = max((part.num_embeddings for part in parts), default=None)
+    if most is not None and most <= int(ids.max()):
+        raise ModelError(
+            "no_embedding",
+            "No layer of the model turns the explained token numbers into vectors",
+            f"The largest number is {int(ids.max())}, and the largest embedding has tokens 0 to {most - 1}.",
+            "Use the tokenizer that came with the model.",
+        )
 
 
 def at_embedding(problem: Problem) -> Problem:
