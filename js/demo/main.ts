@@ -1,4 +1,4 @@
-// The demo page: index.html?widget=path&theme=dark&inputs=3&kernel=none&set={"status":"error"}
+// The demo page: index.html?widget=path|tokens&theme=dark&inputs=3&kernel=none&set={"status":"error"}
 
 import widgets from "../src/index";
 import { StaticModel } from "../src/lib/static-model";
@@ -7,13 +7,20 @@ import { measure } from "./measure";
 import { PathModel } from "./path-kernel";
 import { pathState } from "./path-state";
 import { demoState } from "./state";
+import { TokensModel } from "./tokens-kernel";
+import { tokensState } from "./tokens-state";
 
 const query = new URLSearchParams(location.search);
 document.documentElement.dataset.theme = query.get("theme") ?? "light";
-const onPath = query.get("widget") === "path";
-const state = onPath ? await pathState() : await demoState(Number(query.get("inputs") ?? 1));
+const WIDGETS = {
+  heatmap: [() => demoState(Number(query.get("inputs") ?? 1)), LiveModel],
+  path: [pathState, PathModel],
+  tokens: [tokensState, TokensModel],
+} as const;
+const [makeState, Live] = WIDGETS[(query.get("widget") ?? "heatmap") as keyof typeof WIDGETS];
+const state: Record<string, unknown> = await makeState();
 Object.assign(state, JSON.parse(query.get("set") ?? "{}"));
-const Kernel = query.get("kernel") === "none" ? StaticModel : onPath ? PathModel : LiveModel;
+const Kernel = query.get("kernel") === "none" ? StaticModel : Live;
 const model = new Kernel(state);
 const el = document.querySelector<HTMLElement>("#widget");
 if (el) widgets.render({ model, el });

@@ -190,6 +190,13 @@ export class BaseStore {
     else this.#commits.preview(this.params.value);
   }
 
+  /** Show other settings without asking the kernel: they ride along with the next request. */
+  protected adopt(params: Params): void {
+    this.#commits.drop();
+    this.model.set("params", params);
+    this.params.value = params;
+  }
+
   setParameter(name: string, value: ParameterValue, settled = true): void {
     this.change({ parameters: { ...this.params.value.parameters, [name]: value } }, settled);
   }

@@ -4,9 +4,10 @@
 import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { BaseStore } from "../lib/base-store";
 import type { Model } from "../lib/host";
+import { type Lut, lutFor } from "../lib/palettes";
 import type { ClassScore, Named, Notice, Params, Quality, Question } from "../lib/traits";
-import { cutsOf, type Grouping, groupStretches, type Unit, type Units, unitsOf } from "./groups";
-import { Matcher } from "./regex";
+import { cutsOf, type Group, type Grouping, groupStretches, type Unit, type Units, unitsOf } from "./groups";
+import { RegexGroups } from "./regex";
 import { Decoder, decodeMatrix, keyOf, keyOfMeta, type Matrix, methodKeyOf, type Result, resultOfRow } from "./result";
 import { membersIn, merged, sumOf } from "./selection";
 import {
@@ -133,6 +134,8 @@ export class TokenStore extends BaseStore {
   readonly units: ReadonlySignal<Units>;
   /** The magnitude of a full bar. */
   readonly range: ReadonlySignal<number>;
+  /** Colours of the minimap and the matrix. */
+  readonly table: ReadonlySignal<Lut>;
 
   // --- where the reader is ---
   /** The unit under the pointer. */
@@ -154,7 +157,7 @@ export class TokenStore extends BaseStore {
   readonly editOpen = makeSignal(false);
   readonly foilsOpen = makeSignal(false);
 
-  readonly #matcher: Matcher;
+  readonly #regex: RegexGroups;
   readonly #askingColumns = makeSignal(false);
 
   constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
@@ -187,11 +190,11 @@ export class TokenStore extends BaseStore {
       return chosen.filter(([start, end]) => start >= 0 && end > start && end <= length);
     });
 
-    this.#matcher = new Matcher(this.granularity, this.text, lifetime);
-    this.regexError = this.#matcher.error;
+    this.#regex = new RegexGroups(this.granularity, this.text, lifetime);
+    this.regexError = this.#regex.error;
     this.grouping = computed(() => {
       const { mode } = this.granularity.value;
-      const matches = mode === "regex" ? this.#matcher.matches.value : [];
+      const matches = mode === "regex" ? this.#regex.matches.value : [];
       const cuts = cutsOf(mode, this.boundaries.value, matches);
       return groupStretches(this.text.value, this.tokens.value, this.strip.value, cuts);
     });
@@ -236,6 +239,9 @@ export class TokenStore extends BaseStore {
       unitsOf(this.grouping.value.groups, this.result.value?.values ?? null, this.agg.value, this.specials.value),
     );
     this.range = computed(() => this.#range());
+    this.table = computed(() =>
+      lutFor(this.palette.value, this.unsigned.value ? "sequential" : "diverging", this.shade.value, this.lut.value),
+    );
     this.selectionSum = computed(() => {
       const values = this.result.value?.values;
       const ranges = this.draft.value ? [this.draft.value] : this.selection.value;
@@ -260,7 +266,7 @@ export class TokenStore extends BaseStore {
     // What the kernel computes for another question would take its place.
     if (this.running.value && !this.#askingColumns.value) this.cancel();
     batch(() => {
-      this.params.value = next;
+      this.adopt(next);
       this.preview.value = null;
       const over = (this.model.get("values_meta") as ValuesMeta | undefined)?.key ?? "";
       this.setDisplay({ shown: { key: held.key, over, request: this.requestId.value } });
@@ -337,6 +343,14 @@ export class TokenStore extends BaseStore {
     });
   }
 
+  /** Place in the colour table of a value, where `range` has full strength. */
+  shadeOf(value: number, range: number): number {
+    const strength = range > 0 ? Math.min(Math.abs(value) / range, 1) : 0;
+    if (this.unsigned.value) return Math.round(255 * strength);
+    const up = value < 0 === (this.polarity.value === "cool");
+    return Math.round(127.5 + (up ? 127.5 : -127.5) * strength);
+  }
+
   // --- moving ---------------------------------------------------------------------------------------------------------
 
   /** The unit at the keyboard's place, or under the pointer. */
@@ -347,6 +361,11 @@ export class TokenStore extends BaseStore {
 
   unitOf(token: number): Unit | null {
     return this.units.value.all[this.grouping.value.ofToken[token] ?? -1] ?? null;
+  }
+
+  /** The text of a group; a token without text has its surface. */
+  textOf(group: Group): string {
+    return this.text.value.slice(group.start, group.end) || (this.tokens.value[group.members[0] ?? -1]?.[3] ?? "");
   }
 
   listOf(token: number): Place["list"] {

@@ -1,0 +1,171 @@
+// TokenStrip: why these words. The text as bars, the output as targets, and what they add up to.
+
+import "../styles/tokens-strip.css";
+import "../styles/tokens.css";
+import { render } from "preact";
+import { useMemo } from "preact/hooks";
+import { ClassBars } from "../components/class-bars";
+import { HelpPanel } from "../components/help";
+import { ErrorPanel, Notices } from "../components/messages";
+import { MethodNote, Parameters } from "../components/parameters";
+import { ProgressLine, StatusChip } from "../components/status";
+import { costSummary } from "../components/trust";
+import type { Model } from "../lib/host";
+import { handleKey } from "../lib/keys";
+import { questionText } from "../lib/question-text";
+import { Alternatives } from "../tokens/alternatives";
+import { MoreTokenControls, TokenControls } from "../tokens/controls";
+import { TokenFooter } from "../tokens/footer";
+import { tokenBindings } from "../tokens/keys";
+import { TokenLegend } from "../tokens/legend";
+import { ListView } from "../tokens/list-view";
+import { MatrixPanel } from "../tokens/matrix";
+import { PhraseCard } from "../tokens/phrase";
+import { TokenQuestion } from "../tokens/question";
+import { TokenReading } from "../tokens/reading";
+import { SearchBar } from "../tokens/search";
+import { TokenStore } from "../tokens/store";
+import { TokenList } from "../tokens/strip";
+import { TokenTable } from "../tokens/table";
+import { TextMenu } from "../tokens/text-menu";
+import { EditPanel, WhatIfCard } from "../tokens/whatif";
+
+function Strip({ store }: { store: TokenStore }) {
+  const prompt = useMemo(() => new ListView(store, "prompt"), [store]);
+  const output = useMemo(() => new ListView(store, "output"), [store]);
+  if (store.task.value === "classify") return <TokenList view={prompt} label="text" />;
+  return (
+    <>
+      <h3 class="xw-list-title">Prompt</h3>
+      <TokenList view={prompt} label="prompt" />
+      <h3 class="xw-list-title">Output</h3>
+      <TokenList view={output} label="output: choose what is explained" />
+    </>
+  );
+}
+
+function Side({ store }: { store: TokenStore }) {
+  return (
+    <div class="xw-side">
+      {store.task.value === "classify" ? (
+        <ClassBars
+          classes={store.classes.value}
+          targetId={store.targetId}
+          foilId={store.params.value.foil}
+          offReason={store.offReason.value}
+          onExplain={(id) => store.explain(id)}
+          onContrast={(id) => store.contrast(id)}
+        />
+      ) : (
+        <Alternatives store={store} />
+      )}
+      <div class="xw-method" role="group" aria-label="method">
+        <h3 class="xw-heading">
+          <bdi>{store.method.value?.title ?? store.about.value.question.method_title}</bdi>
+        </h3>
+        <Parameters store={store} />
+        <MethodNote store={store} />
+      </div>
+      <PhraseCard store={store} />
+      <WhatIfCard store={store} />
+    </div>
+  );
+}
+
+function EmptyState({ store }: { store: TokenStore }) {
+  return (
+    <div class="xw-empty">
+      {store.running.value ? (
+        <p>The text is on its way…</p>
+      ) : (
+        <>
+          <p>Nothing to show yet. Give the widget a model, a text and its tokenizer:</p>
+          <pre class="xw-pre">xw.explain(model, "text", tokenizer=tokenizer)</pre>
+        </>
+      )}
+    </div>
+  );
+}
+
+function TokenStrip({ store }: { store: TokenStore }) {
+  const bindings = useMemo(() => tokenBindings(store), [store]);
+  const { question, quality, notices, caption } = store.about.value;
+  const hasText = store.tokens.value.length > 0;
+  const matrix = store.view.value === "matrix" && store.task.value === "generate";
+  return (
+    <div
+      class="xw-widget"
+      data-theme={store.shade.value}
+      data-status={store.status.value}
+      data-polarity={store.polarity.value}
+      data-lm-suppress-shortcuts="true"
+      role="group"
+      aria-label={questionText(question)}
+      aria-describedby={`${store.uid}-caption`}
+      onKeyDown={(event) => handleKey(event, bindings)}
+    >
+      <div class="xw-header">
+        <TokenQuestion store={store} />
+        <StatusChip store={store} summary={costSummary(quality)} />
+      </div>
+      <ProgressLine store={store} />
+      <ErrorPanel store={store} />
+      <Notices notices={notices} />
+      <TextMenu store={store} />
+      {hasText ? (
+        <>
+          <TokenControls store={store} />
+          <MoreTokenControls store={store} />
+          <SearchBar store={store} />
+          <div class="xw-body">
+            <div class="xw-main">
+              {matrix ? (
+                <MatrixPanel store={store} />
+              ) : (
+                <>
+                  <Strip store={store} />
+                  <TokenReading store={store} />
+                </>
+              )}
+              <TokenLegend store={store} />
+            </div>
+            <Side store={store} />
+          </div>
+          <EditPanel store={store} />
+          <TokenTable store={store} />
+          <TokenFooter store={store} />
+        </>
+      ) : (
+        <EmptyState store={store} />
+      )}
+      {store.decodeError.value && <p class="xw-readout">The result could not be decoded: {store.decodeError.value}</p>}
+      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
+        {caption}
+      </p>
+      <output class="xw-visually-hidden" aria-live="polite">
+        {store.announcer.text.value}
+      </output>
+      <HelpPanel
+        store={store}
+        bindings={bindings}
+        note="drag over the text to sum a phrase; hover over an output token previews its answer, a click explains it, with Shift up to there; a click on the edge of a span shrinks it"
+      />
+    </div>
+  );
+}
+
+export function mount(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
+  const root = document.createElement("div");
+  root.className = "xw-root";
+  el.replaceChildren(root);
+  const store = new TokenStore(model, root, lifetime);
+  render(<TokenStrip store={store} />, root);
+  lifetime.addEventListener(
+    "abort",
+    () => {
+      render(null, root);
+      root.remove();
+    },
+    { once: true },
+  );
+}
