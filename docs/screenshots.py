@@ -30,7 +30,7 @@ def take(page: Page, lab: Lab, notebook: str) -> None:
         expect(page.locator(".xw-widget").first).to_have_attribute("data-theme", theme.lower())
         for place, name in PICTURES[notebook].items():
             widget = page.locator(".xw-widget").nth(place)
-            widget.scroll_into_view_if_needed()
+            widget.evaluate("one => one.scrollIntoView({ block: 'center' })")
             page.wait_for_timeout(800)
             widget.screenshot(path=IMAGES / f"{name}-{theme.lower()}.png")
 
