@@ -4,10 +4,10 @@
 import { visible } from "../lib/visible";
 import type { StretchTuple } from "./traits";
 
-/** Room around the text of a unit, and between two. */
+/** Room beside the text of a unit, where it does not touch its neighbour's, and between two units. */
 export const PADDING = 2;
 export const SPACING = 1;
-const NARROWEST = 9;
+const NARROWEST = 8;
 
 /** A bit of text: as it is, as a sign in its place, or as room before a unit. */
 export interface Bit {
@@ -29,6 +29,8 @@ export interface Fragment {
   left: number;
   lead: number;
   width: number;
+  /** Whether the text before goes on without a space: pieces of one word look like one. */
+  glued: boolean;
   rightToLeft: boolean;
 }
 
@@ -93,6 +95,7 @@ interface Piece {
   text: string;
   ofText: boolean;
   width: number;
+  glued: boolean;
   /** A line may begin here. */
   open: boolean;
   /** The line ends behind it. */
@@ -125,10 +128,11 @@ function piecesOf(input: LayoutInput): Piece[] {
     if (shown === "") continue;
     const unit = input.unitOf(stretch);
     const first = [...shown.slice(0, 2)][0] ?? "";
-    const open = before === "" || own === "" || BLANK.test(before) || BLANK.test(first) || DENSE.test(before + first);
-    const room = unit === known ? 0 : 2 * PADDING + SPACING;
+    const glued = before !== "" && own !== "" && !BLANK.test(before) && !BLANK.test(first);
+    const open = !glued || DENSE.test(before + first);
+    const room = unit === known ? 0 : SPACING + (glued ? 0 : 2 * PADDING);
     const width = Math.max(measure(shownText(bitsOf(shown, unit >= 0))) + room, unit >= 0 ? NARROWEST : 0);
-    pieces.push({ unit, start, end, text: shown, ofText: own !== "", width, open, ends: BREAK.test(own) });
+    pieces.push({ unit, start, end, text: shown, ofText: own !== "", width, glued, open, ends: BREAK.test(own) });
     before = own === "" ? "" : own.slice(-1);
     known = unit;
   }
@@ -180,20 +184,22 @@ function fragmentsOf(pieces: readonly Piece[], { measure, available }: LayoutInp
       last.bits.push(...bitsOf(piece.text, false));
     } else {
       const { unit, start, end, ofText } = piece;
+      const glued = piece.glued && fragments.length > 0;
       const bits = bitsOf(piece.text, unit >= 0);
-      fragments.push({ unit, bits, ofText, start, end, left: 0, lead: 0, width: 0, rightToLeft: false });
+      fragments.push({ unit, bits, ofText, start, end, left: 0, lead: 0, width: 0, glued, rightToLeft: false });
     }
   }
   let left = 0;
-  for (const one of fragments) {
+  fragments.forEach((one, place) => {
     const [first] = one.bits;
     one.lead = first?.kind === "lead" ? measure(" ") : 0;
     const body = measure(shownText(first?.kind === "lead" ? one.bits.slice(1) : one.bits));
-    const room = one.unit >= 0 ? Math.max(body + 2 * PADDING, NARROWEST) : body;
+    const sides = (one.glued ? 0 : PADDING) + (fragments[place + 1]?.glued ? 0 : PADDING);
+    const room = one.unit >= 0 ? Math.max(body + sides, NARROWEST) : body;
     one.width = Math.min(Math.ceil(10 * room) / 10, Math.max(available - one.lead, NARROWEST));
     one.left = left + one.lead;
     left += one.lead + one.width + (one.unit >= 0 ? SPACING : 0);
-  }
+  });
   return fragments;
 }
 

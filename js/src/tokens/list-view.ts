@@ -7,9 +7,9 @@ import { type Fragment, type Layout, type Line, layOut, type Measure, measurer }
 import type { Place, TokenStore } from "./store";
 import type { Show } from "./traits";
 
-const LINE_HEIGHT: Readonly<Record<Show, number>> = { bars: 62, tint: 32, underline: 34 };
+const LINE_HEIGHT: Readonly<Record<Show, number>> = { bars: 70, tint: 32, underline: 36 };
 /** Without a direction bars need room on one side only. */
-const ONE_SIDED = 46;
+const ONE_SIDED = 52;
 /** Lines kept in the page on each side of those in view. */
 const SPARE = 2;
 const GUESSED_WIDTH = 640;

@@ -2,6 +2,8 @@
 
 import { computed, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
 import type { Picture } from "../lib/canvas";
+import type { Rgb } from "../lib/theme";
+import { mixed } from "./colours";
 import { type Group, groupValue } from "./groups";
 import { spanOf } from "./outputs";
 import type { TokenStore } from "./store";
@@ -43,20 +45,29 @@ export class MatrixView {
     return cells?.values[row * cells.columns.length + column] ?? Number.NaN;
   }
 
-  /** One pixel a cell; what is not known is transparent. */
+  /** Whether a column comes after the tokens of a row, so that it cannot matter to them. */
+  isLater({ row, column }: Cell): boolean {
+    const cells = this.cells.value;
+    return (cells?.columns[column]?.members[0] ?? 0) >= (cells?.rows[row]?.members.at(-1) ?? 0);
+  }
+
+  /** One pixel a cell; what is not known is transparent, what cannot matter has the colour of the page. */
   picture(): Picture | null {
     const cells = this.cells.value;
     if (!cells || cells.rows.length === 0) return null;
     const { store } = this;
-    const table = store.table.value;
+    const colours = store.colours.value;
     const width = cells.columns.length;
     const pixels = new Uint32Array(cells.values.length);
+    const packed = ([red, green, blue]: Rgb) => (red | (green << 8) | (blue << 16) | 0xff000000) >>> 0;
+    const blank = packed(colours.page);
     cells.rows.forEach((_, row) => {
       const range = this.rangeOf(row);
       for (let column = 0; column < width; column++) {
         const value = cells.values[row * width + column] as number;
+        if (this.isLater({ row, column })) pixels[row * width + column] = blank;
         if (Number.isNaN(value)) continue;
-        pixels[row * width + column] = ((table[store.shadeOf(value, range)] ?? 0) | 0xff000000) >>> 0;
+        pixels[row * width + column] = packed(mixed(colours, value, range));
       }
     });
     return { width, height: cells.rows.length, rgba: new Uint8ClampedArray(pixels.buffer) };
@@ -85,8 +96,8 @@ export class MatrixView {
         }
       }
       columns.forEach((column, at) => {
-        // what comes after the target cannot matter
-        const value = (column.members[0] ?? 0) >= first + to ? Number.NaN : groupValue(own, column.members, agg);
+        const later = (column.members[0] ?? 0) >= first + to;
+        const value = later ? Number.NaN : groupValue(own, column.members, agg);
         values[row * columns.length + at] = value;
         if (!Number.isNaN(value)) largest[row] = Math.max(largest[row] as number, Math.abs(value));
       });

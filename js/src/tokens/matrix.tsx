@@ -2,7 +2,9 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
+import { formatNumber } from "../lib/format";
 import { visible } from "../lib/visible";
+import { cssOf } from "./colours";
 import { type Cell, MatrixView } from "./matrix-view";
 import { choose, isTarget } from "./outputs";
 import type { TokenStore } from "./store";
@@ -34,8 +36,7 @@ function nameOf(store: TokenStore, view: MatrixView, cell: Cell): string {
   const input = visible(store.textOf(column));
   const value = view.valueAt(cell);
   if (Number.isNaN(value)) {
-    const later = (column.members[0] ?? 0) >= (row.members.at(-1) ?? 0);
-    return later ? `${input} comes after ${output}` : `${input} for ${output}: not computed`;
+    return view.isLater(cell) ? `${input} comes after ${output}` : `${input} for ${output}: not computed`;
   }
   const verb = verbOf(value, store.unsigned.value);
   const towards = verb === "supports" || verb === "opposes" ? `${input} ${verb} ${output}` : `${input}, ${verb}`;
@@ -78,6 +79,8 @@ function cellUnder(event: MouseEvent, view: MatrixView): Cell | null {
 
 function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
   const element = useRef<HTMLDivElement>(null);
+  const cells = view.cells.value;
+  const there = cells !== null;
   useLayoutEffect(() => {
     const own = element.current;
     if (!own) return;
@@ -88,8 +91,7 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
     const observer = typeof ResizeObserver === "undefined" ? null : new ResizeObserver(size);
     observer?.observe(own);
     return () => observer?.disconnect();
-  }, [view]);
-  const cells = view.cells.value;
+  }, [view, there]);
   const draw = useMemo(() => () => view.picture(), [view]);
   const { row, column } = view.cursor.value;
   useEffect(() => {
@@ -189,6 +191,22 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
   );
 }
 
+/** Colours as in the strip; what a full one is worth. */
+function Legend({ store, view }: { store: TokenStore; view: MatrixView }) {
+  const each = store.scaleMode.value === "target";
+  const { page, supports, opposes } = store.colours.value;
+  const stops = (store.unsigned.value ? [page, supports] : [opposes, page, supports]).map(cssOf);
+  const full = each ? "full colour: the largest of its row" : `full colour: ${formatNumber(view.rangeOf(0))}`;
+  return (
+    <p class="xw-matrix-legend xw-quiet">
+      {store.unsigned.value ? "none" : "opposes"}
+      <span class="xw-matrix-scale" style={{ background: `linear-gradient(90deg, ${stops.join(", ")})` }} />
+      {store.unsigned.value ? "much" : "supports"} the row’s token · {full}
+      {store.unit.value && !each ? ` ${store.unit.value}` : ""} · hatched: not computed
+    </p>
+  );
+}
+
 function Reading({ store, view }: { store: TokenStore; view: MatrixView }) {
   return <p class="xw-reading">{nameOf(store, view, view.hover.value ?? view.cursor.value)}</p>;
 }
@@ -199,7 +217,12 @@ export function MatrixPanel({ store }: { store: TokenStore }) {
     <div class="xw-matrix-panel">
       <Progress store={store} />
       <Grid store={store} view={view} />
-      {view.cells.value && <Reading store={store} view={view} />}
+      {view.cells.value && (
+        <>
+          <Reading store={store} view={view} />
+          <Legend store={store} view={view} />
+        </>
+      )}
     </div>
   );
 }

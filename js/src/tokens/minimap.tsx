@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { cssColour } from "../lib/palettes";
+import { cssOf } from "./colours";
 import type { ListView } from "./list-view";
 import { covers } from "./selection";
 
@@ -18,14 +18,20 @@ interface Mark {
   colour: string;
 }
 
+/** Of one line: a text of few lines does not fill the map. */
+function rowHeight(view: ListView): number {
+  return Math.min(view.height.value / Math.max(view.layout.value.lines.length, 1), 5);
+}
+
 /** Every fragment as a rectangle; the strong ones last, so that they show where lines share a pixel. */
-function marksOf(view: ListView, height: number): { marks: Mark[]; each: number } {
+function marksOf(view: ListView): { marks: Mark[]; each: number } {
   const { store } = view;
   const { lines, rightToLeft } = view.layout.value;
   const { all } = store.units.value;
   const { value: range } = store.range;
-  const { value: table } = store.table;
-  const each = Math.min(height / lines.length, 6);
+  const { supports, opposes } = store.colours.value;
+  const [up, down] = [cssOf(supports), cssOf(opposes)];
+  const each = rowHeight(view);
   const scale = WIDTH / Math.max(view.width.value, 1);
   const marks: Mark[] = [];
   for (const line of lines) {
@@ -34,8 +40,8 @@ function marksOf(view: ListView, height: number): { marks: Mark[]; each: number 
       const value = all[unit]?.value || 0;
       const strength = range > 0 ? Math.min(Math.abs(value) / range, 1) : 0;
       const x = rightToLeft ? WIDTH - (left + width) * scale : left * scale;
-      const colour = cssColour(table, store.shadeOf(value, range));
-      marks.push({ x, y: (line.index * height) / lines.length, width: width * scale, strength, colour });
+      const colour = value < 0 ? down : up;
+      marks.push({ x, y: line.index * each, width: width * scale, strength, colour });
     }
   }
   marks.sort((a, b) => a.strength - b.strength);
@@ -51,7 +57,7 @@ function draw(canvas: HTMLCanvasElement, view: ListView): void {
   canvas.width = WIDTH * ratio;
   canvas.height = height * ratio;
   context.scale(ratio, ratio);
-  const { marks, each } = marksOf(view, height);
+  const { marks, each } = marksOf(view);
   const tall = Math.max(each - (each > 3 ? 1 : 0), 1);
   context.fillStyle = FAINT[store.shade.value];
   for (const { x, y, width } of marks) context.fillRect(x, y, Math.max(width - 0.5, 0.5), tall);
@@ -69,21 +75,17 @@ function draw(canvas: HTMLCanvasElement, view: ListView): void {
   for (const line of lines) {
     const start = line.fragments[0]?.start ?? 0;
     const end = line.fragments.at(-1)?.end ?? 0;
-    if (covers(chosen, start, end)) context.fillRect(WIDTH - 3, (line.index * height) / lines.length, 3, tall);
+    if (covers(chosen, start, end)) context.fillRect(WIDTH - 3, line.index * each, 3, tall);
   }
 }
 
 /** The part in view, as a frame on the minimap. */
 function Frame({ view }: { view: ListView }) {
-  const total = view.totalHeight;
-  const height = view.height.value;
+  const scale = rowHeight(view) / view.lineHeight.value;
   return (
     <span
       class="xw-minimap-frame"
-      style={{
-        top: `${(100 * view.top.value) / total}%`,
-        height: `${Math.min((100 * height) / total, 100)}%`,
-      }}
+      style={{ top: `${view.top.value * scale}px`, height: `${view.height.value * scale}px` }}
     />
   );
 }
@@ -98,8 +100,9 @@ function Overview({ view }: { view: ListView }) {
     [view],
   );
   const goTo = (event: PointerEvent) => {
-    const { top, height } = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    view.scrollTo(((event.clientY - top) / height) * view.totalHeight - view.height.value / 2);
+    const { top } = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const line = (event.clientY - top) / rowHeight(view);
+    view.scrollTo(line * view.lineHeight.value - view.height.value / 2);
   };
   return (
     <div
@@ -123,8 +126,8 @@ function Overview({ view }: { view: ListView }) {
   );
 }
 
-/** Only beside a text that does not fit: the list itself is scrolled by keys. */
+/** Only beside a long text: the list itself is scrolled by keys. */
 export function Minimap({ view }: { view: ListView }) {
   const height = view.height.value;
-  return height > 0 && view.totalHeight > height + 1 ? <Overview view={view} /> : null;
+  return height > 0 && view.totalHeight > 1.5 * height ? <Overview view={view} /> : null;
 }

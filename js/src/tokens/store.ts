@@ -4,8 +4,9 @@
 import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { BaseStore } from "../lib/base-store";
 import type { Model } from "../lib/host";
-import { type Lut, lutFor } from "../lib/palettes";
+import { pageBackground } from "../lib/theme";
 import type { ClassScore, Named, Notice, Params, Quality, Question } from "../lib/traits";
+import { type Colours, coloursOf } from "./colours";
 import { cutsOf, type Group, type Grouping, groupStretches, type Unit, type Units, unitsOf } from "./groups";
 import { RegexGroups } from "./regex";
 import { Decoder, decodeMatrix, keyOf, keyOfMeta, type Matrix, methodKeyOf, type Result, resultOfRow } from "./result";
@@ -135,7 +136,7 @@ export class TokenStore extends BaseStore {
   /** The magnitude of a full bar. */
   readonly range: ReadonlySignal<number>;
   /** Colours of the minimap and the matrix. */
-  readonly table: ReadonlySignal<Lut>;
+  readonly colours: ReadonlySignal<Colours>;
 
   // --- where the reader is ---
   /** The unit under the pointer. */
@@ -239,9 +240,10 @@ export class TokenStore extends BaseStore {
       unitsOf(this.grouping.value.groups, this.result.value?.values ?? null, this.agg.value, this.specials.value),
     );
     this.range = computed(() => this.#range());
-    this.table = computed(() =>
-      lutFor(this.palette.value, this.unsigned.value ? "sequential" : "diverging", this.shade.value, this.lut.value),
-    );
+    this.colours = computed(() => {
+      const shade = this.shade.value;
+      return coloursOf(pageBackground(element, shade), shade, this.polarity.value, this.unsigned.value);
+    });
     this.selectionSum = computed(() => {
       const values = this.result.value?.values;
       const ranges = this.draft.value ? [this.draft.value] : this.selection.value;
@@ -341,14 +343,6 @@ export class TokenStore extends BaseStore {
       this.local("selection", chosen);
       this.local("selection_sum", values && chosen.length > 0 ? this.#sum(values, chosen) : {});
     });
-  }
-
-  /** Place in the colour table of a value, where `range` has full strength. */
-  shadeOf(value: number, range: number): number {
-    const strength = range > 0 ? Math.min(Math.abs(value) / range, 1) : 0;
-    if (this.unsigned.value) return Math.round(255 * strength);
-    const up = value < 0 === (this.polarity.value === "cool");
-    return Math.round(127.5 + (up ? 127.5 : -127.5) * strength);
   }
 
   // --- moving ---------------------------------------------------------------------------------------------------------

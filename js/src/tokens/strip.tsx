@@ -96,12 +96,14 @@ function UnitView({ view, fragment, unit, first }: UnitProps) {
       data-unit={unit.index}
       data-direction={store.unsigned.value ? Math.sign(Math.abs(value)) || 0 : Math.sign(value) || 0}
       data-over={range > 0 && Math.abs(value) > range * 1.0001 ? true : undefined}
+      data-glued={fragment.glued || undefined}
       data-special={unit.special || undefined}
       data-none={Number.isNaN(value) || undefined}
       data-dim={(k > 0 && (unit.rank === 0 || unit.rank > k)) || undefined}
       data-chosen={chosen || undefined}
       data-target={target || undefined}
       data-open={(output && !isAnswered(store, unit)) || undefined}
+      data-tinted={tint === null ? undefined : true}
       data-hit={hit ? (current ? "current" : "other") : undefined}
       style={{
         width: `${fragment.width}px`,

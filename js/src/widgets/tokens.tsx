@@ -125,9 +125,9 @@ function TokenStrip({ store }: { store: TokenStore }) {
                 <>
                   <Strip store={store} />
                   <TokenReading store={store} />
+                  <TokenLegend store={store} />
                 </>
               )}
-              <TokenLegend store={store} />
             </div>
             <Side store={store} />
           </div>
