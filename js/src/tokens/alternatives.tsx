@@ -1,10 +1,14 @@
 // What could have come instead of an output token: the model's candidates at that step; one click contrasts with it.
 
+import { useState } from "preact/hooks";
 import { formatNumber, formatScore } from "../lib/format";
 import { visible } from "../lib/visible";
 import type { TokenStore } from "./store";
 import type { Alternative, Step } from "./traits";
 import { spanNumber } from "./words";
+
+/** Listed before more are asked for. */
+const FEW = 5;
 
 export interface Candidate extends Alternative {
   rank: number;
@@ -33,6 +37,7 @@ function walk(event: KeyboardEvent): void {
 }
 
 export function Alternatives({ store }: { store: TokenStore }) {
+  const [all, setAll] = useState(false);
   const span = store.span.value;
   if (store.task.value !== "generate" || !span) return null;
   const place = span[1];
@@ -41,16 +46,16 @@ export function Alternatives({ store }: { store: TokenStore }) {
   const surface = store.tokens.value[store.nPrompt.value + place]?.[3] ?? "";
   const foil = store.foilToken.value;
   const offReason = store.offReason.value;
+  const candidates = candidatesOf(step, surface);
+  const shown = all ? candidates : candidates.filter((one, index) => index < FEW || one.chosen || one.id === foil);
   return (
-    <div class="xw-classes" role="group" aria-label={`candidates for ${spanNumber([place, place])}`}>
-      <h3 class="xw-heading">
-        Could have come at {spanNumber([place, place])}{" "}
-        <span class="xw-hint" title="of the distribution over the vocabulary: 0 where the model is sure">
-          entropy {formatNumber(step.entropy)} nats
-        </span>
-      </h3>
+    <div class="xw-classes xw-candidates" role="group" aria-label={`candidates for ${spanNumber([place, place])}`}>
+      <h3 class="xw-heading">Candidates for {spanNumber([place, place])}</h3>
+      <p class="xw-quiet xw-number" title="of the distribution over the vocabulary: 0 where the model is sure">
+        entropy {formatNumber(step.entropy)} nats · came: rank {step.rank}
+      </p>
       <ol class="xw-class-list" onKeyDown={walk}>
-        {candidatesOf(step, surface).map((one) => {
+        {shown.map((one) => {
           const role = one.chosen ? "explained" : one.id === foil ? "contrast" : "";
           const about = `probability ${formatNumber(one.p)}, logit ${formatNumber(one.logit)}, rank ${one.rank}`;
           return (
@@ -65,8 +70,9 @@ export function Alternatives({ store }: { store: TokenStore }) {
                 title={offReason || (one.chosen ? `this came: ${about}` : `why not this? ${about}`)}
                 onClick={() => store.setFoilToken(one.id === foil ? null : one.id)}
               >
+                <span class="xw-candidate-rank">{one.rank}</span>
                 <span class="xw-class-name">
-                  <span class="xw-quiet">{one.rank}</span> <bdi>{visible(one.text)}</bdi>
+                  <bdi>{visible(one.text)}</bdi>
                 </span>
                 <span class="xw-class-role">{role === "explained" ? "why" : role === "contrast" ? "vs" : ""}</span>
                 <span class="xw-class-track" aria-hidden="true">
@@ -78,6 +84,11 @@ export function Alternatives({ store }: { store: TokenStore }) {
           );
         })}
       </ol>
+      {candidates.length > shown.length && (
+        <button type="button" class="xw-link" onClick={() => setAll(true)}>
+          {candidates.length - shown.length} more
+        </button>
+      )}
       <p class="xw-method-note">Click one to ask why not that: the difference of the two logits is explained.</p>
     </div>
   );

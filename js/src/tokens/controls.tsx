@@ -108,7 +108,7 @@ function TopK({ store }: { store: TokenStore }) {
 export function TokenControls({ store }: { store: TokenStore }) {
   const { mode } = store.granularity.value;
   return (
-    <div class="xw-controls">
+    <div class="xw-controls xw-token-controls">
       <Segmented<GroupMode>
         label="Unit"
         name={`${store.uid}-unit`}
@@ -154,7 +154,7 @@ export function MoreTokenControls({ store }: { store: TokenStore }) {
           onChoose={(scale) => store.setScaleMode(scale as ScaleMode)}
         />
       </div>
-      {store.unsigned.value && store.granularity.value.mode !== "token" && (
+      {(store.unsigned.value || store.agg.value === "max") && (
         <Segmented<Aggregate>
           label="Group"
           name={`${store.uid}-agg`}

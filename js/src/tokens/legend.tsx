@@ -6,6 +6,9 @@ import type { TokenStore } from "./store";
 import type { Show } from "./traits";
 import { countOfUnits } from "./words";
 
+/** From one end of the scale to the other. */
+const SAMPLES = Array.from({ length: 21 }, (_, place) => place / 10 - 1);
+
 const FULL: Readonly<Record<Show, string>> = { bars: "full bar", tint: "full colour", underline: "thickest line" };
 const SCALE_WORDS = { target: "", all: "one scale for all answers", fixed: "scale held fixed" } as const;
 
@@ -26,7 +29,9 @@ function notes(store: TokenStore): string[] {
 }
 
 export function TokenLegend({ store }: { store: TokenStore }) {
-  if (!store.result.value) return null;
+  const matrix = store.view.value === "matrix" && store.task.value === "generate";
+  // the matrix has a scale of its own
+  if (!store.result.value || matrix) return null;
   const range = store.range.value;
   if (range === 0) {
     return (
@@ -40,7 +45,16 @@ export function TokenLegend({ store }: { store: TokenStore }) {
   return (
     <div class="xw-legend xw-token-legend">
       <EndWords target={store.about.value.question.target_label} signed={signed} />
-      <div class="xw-token-scale" data-signed={signed} aria-hidden="true" />
+      <div class="xw-token-scale" data-show={store.show.value} data-signed={signed} aria-hidden="true">
+        {SAMPLES.map((share) => (
+          <span
+            key={share}
+            class="xw-token-sample"
+            data-direction={signed ? Math.sign(share) : 1}
+            style={{ "--v": signed ? Math.abs(share) : (1 + share) / 2 }}
+          />
+        ))}
+      </div>
       <div class="xw-token-ticks">
         {ticks.map((tick) => (
           <span key={tick} class="xw-number">
