@@ -11,11 +11,12 @@ import traitlets
 from torch import Tensor
 
 from xaiwidgets.engine.attribution import Attribution
-from xaiwidgets.engine.errors import ExplainError, InputError
+from xaiwidgets.engine.errors import Cancelled, InputError
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live.colors import table_for
 from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.text.groups import group
+from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.explanations import KEEP_RESULTS
@@ -26,11 +27,16 @@ from xaiwidgets.widgets.tokens import words as said
 from xaiwidgets.widgets.tokens.answers import Answers, Matrix, is_signed, row_of
 from xaiwidgets.widgets.tokens.asks import Request
 from xaiwidgets.widgets.tokens.figure import Drawn, figure
-from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values
+from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values, text_traits
 from xaiwidgets.widgets.tokens.state import TokenState
 from xaiwidgets.widgets.tokens.subject import Answer, Change
 
 PROGRESS_EVERY = 0.1
+FORGOTTEN: dict[str, Any] = {
+    "archive": {}, "matrix": b"", "matrix_meta": {}, "whatif": {}, "values": b"", "values_meta": {}, "selection": [],
+    "selection_sum": {}, "quality": {}, "question": {}, "caption": "", "notices": [],
+}  # fmt: skip
+"""What is said about one text and not about another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,8 @@ class TokenStrip(TokenState):
         self._gate = Gate()
         self._columns_of = ""
         self._shown_text: Any = None
+        self._tokens = Tokens("", ())
+        self._edits: dict[int, str] = {}
         self._following = False
         self._whatif: LatestJob[tuple[Any, dict[str, Any]]] = LatestJob(self._aside_done, self._aside_changed)
         super().__init__(inputs=answers.labels(), baselines=answers.menu.baselines(), **traits)
@@ -62,6 +70,11 @@ class TokenStrip(TokenState):
         """The attribution on show, values [1, T]; None before the first."""
         shown = super().result
         return None if shown is None else shown.answer.attribution
+
+    def cancel(self) -> None:
+        """Stop what is running, and the attribution of every output token with it; what is on show stays."""
+        self._columns_of = ""
+        super().cancel()
 
     def columns(self) -> Self:
         """Attribute every output token with the method on show; the matrix fills row after row."""
@@ -95,17 +108,29 @@ class TokenStrip(TokenState):
 
     def _work(self, token: Token) -> Iterator[View]:
         self._gate.token = token
-        params = dict(self.params)
+        try:
+            yield from self._answered(token)
+        except Cancelled:
+            raise
+        except Exception:
+            self._columns_of = ""
+            raise
+
+    def _answered(self, token: Token) -> Iterator[View]:
+        with self._sync_lock:
+            params, edits, self._edits = dict(self.params), self._edits, {}
         request = self._answers.menu.request(params)
+        for index, text in edits.items():
+            self._answers.edit(index, text)
         self._answers.refresh(request.input)
         subject = self._answers.subject(request.input)
+        self._present(subject, params)
         subject.prepare(token.check, self._report_generated)
-        with self._sync_lock, self.hold_sync():
-            if params.get("input") == self.params.get("input"):
-                self._show_text(subject)
-                self.classes = subject.classes()
-                self.methods = self._answers.menu.offer(subject.problem())
         request = subject.settled(request, params)
+        self._present(subject, params)
+        methods = self._answers.menu.offer(subject.problem(request), subject.task)
+        with self._sync_lock, self.hold_sync():
+            self.methods, self.inputs = methods, self._answers.labels()
         question = self._question(request, subject.question(request))
         if self._columns_of == "next":
             self._columns_of = request.settings
@@ -134,6 +159,12 @@ class TokenStrip(TokenState):
             yield View(view.answer, matrix, len(matrix.have))
         self._columns_of = ""
 
+    def _present(self, subject: Any, params: dict[str, Any]) -> None:
+        """Show a text before anything is known about its words, unless another one was asked for by now."""
+        with self._sync_lock, self.hold_sync():
+            if params.get("input") == self.params.get("input"):
+                self._show_text(subject)
+
     def _same(self, view: View) -> View:
         """The view on show, if that is what it is: then it is not sent twice."""
         shown = super().result
@@ -161,7 +192,7 @@ class TokenStrip(TokenState):
     def _publish_answer(self, answer: Answer) -> None:
         request, attribution = answer.request, answer.attribution
         self._show_text(self._answers.subject(request.input))
-        tokens, values = self._shown_text.tokens, row_of(answer)
+        tokens, values = self._tokens, row_of(answer)
         signed = is_signed(answer)
         facts = quality(attribution)
         self.values, self.values_meta = pack_values(values), {
@@ -208,14 +239,13 @@ class TokenStrip(TokenState):
 
     def _show_text(self, subject: Any) -> None:
         """Put a text on show; nothing that was said about another stays."""
-        if subject is self._shown_text and len(self.tokens) == len(subject.tokens):
-            return
-        self._shown_text = subject
-        for name, value in subject.traits().items():
+        if subject is not self._shown_text or len(self._tokens) != len(subject.tokens):
+            self._shown_text, self._tokens = subject, subject.tokens
+            for name, value in (text_traits(subject.tokens, subject.prompt) | FORGOTTEN).items():
+                setattr(self, name, value)
+            self._results.pop("answer", None)
+        for name, value in subject.said().items():
             setattr(self, name, value)
-        self.archive, self.matrix, self.matrix_meta, self.whatif = {}, b"", {}, {}
-        self.values, self.values_meta, self.selection, self.selection_sum = b"", {}, [], {}
-        self._results.pop("answer", None)
 
     # --- what a page asks for ---------------------------------------------------------------------------------------
 
@@ -234,7 +264,7 @@ class TokenStrip(TokenState):
         mask = content.get("mask")
         if mask is None:
             return Change(text=str(content.get("text", "")))
-        start, end = (characters(self._shown_text.tokens.text, int(place)) for place in mask)
+        start, end = (characters(self._tokens.text, int(place)) for place in mask)
         return Change(mask=(start, end))
 
     def _what_if(self, subject: Any, change: Change) -> dict[str, Any]:
@@ -259,13 +289,7 @@ class TokenStrip(TokenState):
     def _edited(self, change: dict[str, Any]) -> None:
         if not hasattr(self, "_job") or not change["new"]:
             return
-        index = int(self.params.get("input", 0))
-        try:
-            self._answers.edit(index, change["new"])
-        except ExplainError as error:
-            self.error, self.status = explain_error(error), "error"
-            return
-        self.inputs = self._answers.labels()
+        self._edits[int(self.params.get("input", 0))] = change["new"]
         self._following = True
         try:
             self.params = self.params | {"span": None, "foil_token": None}
@@ -289,7 +313,7 @@ class TokenStrip(TokenState):
         if answer is None or not self.selection:
             self.selection_sum = {}
             return
-        tokens, values = self._shown_text.tokens, np.nan_to_num(row_of(answer)).astype(np.float64)
+        tokens, values = self._tokens, np.nan_to_num(row_of(answer)).astype(np.float64)
         places = [tuple(characters(tokens.text, end) for end in pair) for pair in self.selection]
         chosen = np.array([
             any(one.start < end and one.end > start for start, end in places) for one in tokens.items
@@ -305,14 +329,15 @@ class TokenStrip(TokenState):
     # --- the ends ---------------------------------------------------------------------------------------------------
 
     def _figure(self) -> str:
-        tokens, answer = self._shown_text.tokens, self._results.get("answer")
+        with self._sync_lock:
+            tokens, answer = self._tokens, self._results.get("answer")
         mode = self.granularity["mode"]
         groups = group(tokens, "word" if mode in ("token", "regex") else mode)
         sums, signed, target = None, True, []
         if answer is not None:
             signed = is_signed(answer)
-            how = "sum" if self.agg == "sum" else "largest"
-            sums = groups.reduce(torch.from_numpy(np.nan_to_num(row_of(answer))), how).numpy()
+            values = torch.from_numpy(np.nan_to_num(row_of(answer)))
+            sums = groups.reduce(values, "sum" if self.agg == "sum" else "largest").numpy()
             if answer.request.span is not None:
                 first, last = answer.request.span
                 target = list(range(self.n_prompt + first, self.n_prompt + last + 1))
@@ -330,6 +355,5 @@ class TokenStrip(TokenState):
         if hasattr(self, "_whatif"):
             self._whatif.close()
             self._answers.close()
-            self._gate.token = None
-            self._shown_text = None
+            self._gate.token = self._shown_text = None
         super().close()

@@ -77,7 +77,7 @@ class Answers:
 
     def edit(self, index: int, text: str) -> None:
         """Another text in the place of one. Raises InputError."""
-        self._texts[index] = read(text, self.tokenizer, model=self._model)
+        self._texts[index] = read(text, self.tokenizer, self._model, self._options)
         self._forget(index)
 
     def refresh(self, index: int) -> None:
@@ -96,7 +96,8 @@ class Answers:
         answer = None
         for attribution in self.subject(request.input).stream(request, self.menu.arguments(request), interrupt):
             answer = Answer(request, attribution, question)
-            yield answer
+            if attribution.progress[0] < attribution.progress[1]:
+                yield answer
         if answer is not None:
             final = replace(answer, final=True)
             keep(self._results, request.key, final, KEEP_RESULTS)
@@ -151,9 +152,7 @@ class Answers:
             matrix.have = matrix.have | {request.span[0]}
 
     def _forget(self, index: int) -> None:
-        subject = self._subjects.pop(index, None)
-        if subject is not None:
-            subject.close()
+        self._subjects.pop(index, None)
         for store in (self._results, self._matrices):
             store.clear()
 

@@ -12,7 +12,7 @@ from xaiwidgets.engine.abilities import abilities
 from xaiwidgets.engine.errors import ExplainError, ParameterError, did_you_mean
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import METHODS, Method, find_method
-from xaiwidgets.text.embedding import embedding_layer
+from xaiwidgets.text.embedding import at_embedding
 from xaiwidgets.text.tokenizers import spelling, token_id
 from xaiwidgets.widgets.explanations import GIVEN
 from xaiwidgets.widgets.words import encodable
@@ -27,6 +27,11 @@ STAND_INS = ("mask", "pad", "unk", "eos", "bos")
 """Tokens that can stand for absent ones, the best first."""
 PER_TOKEN = frozenset({"feature_ablation", "prediction_difference", "token_erasure"})
 """One pass for each part: single tokens are affordable. All others take words."""
+NO_TOKEN_NUMBERS = frozenset({"transformer_attribution"})
+"""It reads attention and the gradient at the input, and is only offered vectors or numbers, not both."""
+OF_CLASSES = frozenset({"explanation_vectors"})
+WITHOUT_ATTENTION = frozenset({"bias_attribution", "deep_taylor", "excitation_backprop"})
+"""They have no rule for a softmax between layers."""
 
 Span = tuple[int, int]
 """First and last output token, both included."""
@@ -81,23 +86,22 @@ class Menu:
             return encodable(f"{spelling(self._named[baseline], self._tokenizer)} tokens")
         return {**OF_VECTORS, GIVEN: "as given", "auto": "a token that says nothing"}.get(baseline, baseline)
 
-    def offer(self, problem: Problem) -> list[dict[str, Any] | str]:
+    def offer(self, problem: Problem, task: str) -> list[dict[str, Any] | str]:
         """The `methods` trait: those whose needs the model meets and that answer with one number a token."""
         if self._offered is None:
-            met = frozenset({"tokens"}) | abilities(problem)
+            met = frozenset({"tokens", "gradient"})
             try:
-                embedding_layer(problem)
-                met |= {"gradient"}
+                met |= abilities(at_embedding(problem))
             except ExplainError:
-                if self._offers_vectors(problem):
-                    met |= {"gradient"}
-            self._offered = [one for one in METHODS.values() if met.issuperset(one.needs) and one.shape == "input"]
+                met -= {"gradient"}
+            left_out = NO_TOKEN_NUMBERS | (OF_CLASSES if task == "generate" else frozenset())
+            left_out |= WITHOUT_ATTENTION if "attention" in met else frozenset()
+            self._offered = [
+                one
+                for one in METHODS.values()
+                if met.issuperset(one.needs) and one.shape == "input" and one.name not in left_out
+            ]
         return [described(one) for one in self._offered]
-
-    def _offers_vectors(self, problem: Problem) -> bool:
-        """Whether a model whose encoder and decoder share an embedding can be given vectors instead."""
-        call = getattr(problem.module, "get_input_embeddings", None)
-        return callable(call)
 
     def request(self, params: dict[str, Any]) -> Request:
         """The `params` trait, checked but for what depends on the text. Raises ParameterError."""

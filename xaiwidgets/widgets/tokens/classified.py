@@ -17,8 +17,7 @@ from xaiwidgets.widgets.questions import Questions
 from xaiwidgets.widgets.summary import class_bars
 
 from .asks import Request
-from .changes import masked
-from .pack import text_traits
+from .changes import masked, shared_out
 from .reading import Read, read
 from .subject import Change, Interrupt, Notes, Options, Progress
 
@@ -31,6 +30,8 @@ class Classified:
     def __init__(self, model: Any, found: Read, tokenizer: Any, options: Options) -> None:
         self._model, self._tokenizer, self._options, self._more = model, tokenizer, options, found.more
         self.tokens: Tokens = found.tokens
+        self.prompt: Tokens | None = None
+        self._asked = False
         self.notes = Notes(cut=found.cut, missed=found.tokens.missed)
         if not any(self.tokens.words):
             raise InputError("only_special", "A text holds nothing but special tokens", hint="Pass some words.")
@@ -41,15 +42,13 @@ class Classified:
 
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:  # noqa: ARG002 - one pass has no progress
         self._questions.outputs(0, interrupt)
+        self._asked = True
 
-    def traits(self) -> dict[str, Any]:
-        return text_traits(self.tokens) | {"steps": [], "classes": []}
+    def said(self) -> dict[str, Any]:
+        return {"classes": self._classes() if self._asked else [], "steps": []}
 
-    def classes(self) -> list[dict[str, Any]]:
-        return class_bars(self._questions.outputs(0), self._options.labels)
-
-    def problem(self) -> Problem:
-        return self._questions.session(0, None, None, None).problem.begin()
+    def problem(self, request: Request) -> Problem:
+        return self._questions.session(0, request.target, request.foil, None).problem.begin()
 
     def settled(self, request: Request, params: dict[str, Any]) -> Request:
         target, foil = (self._questions.check_class(params.get(name), name) for name in ("target", "foil"))
@@ -65,11 +64,12 @@ class Classified:
 
     def stream(self, request: Request, arguments: dict[str, Any], interrupt: Interrupt) -> Iterator[Attribution]:
         session = self._questions.session(0, request.target, request.foil, interrupt)
-        return TextSession(session, [self.tokens], self._tokenizer).stream(request.method, **arguments)
+        found = TextSession(session, [self.tokens], self._tokenizer).stream(request.method, **arguments)
+        return shared_out(found, self.tokens, request)
 
     def what_if(self, change: Change, shown: Request | None) -> dict[str, Any]:  # noqa: ARG002 - all classes are told
         if change.text is not None:
-            tokens = read(change.text, self._tokenizer, model=self._model).tokens
+            tokens = read(change.text, self._tokenizer, self._model, self._options).tokens
             text = change.text
         else:
             assert change.mask is not None  # noqa: S101 - it is one or the other
@@ -77,7 +77,7 @@ class Classified:
             tokens, text = found.tokens, found.text
         call, own = call_of(self._model, [tokens], self._more)
         outputs = Session(self._model, call, wrt=own, **self._options.session).predict()[0]
-        before = self.classes()
+        before = self._classes()
         after = class_bars(outputs.detach().cpu().float(), self._options.labels, also=[bar["id"] for bar in before])
         return {"text": words.encodable(text), "before": before, "after": after}
 
@@ -87,6 +87,9 @@ class Classified:
     @property
     def in_training(self) -> bool:
         return self._questions.in_training
+
+    def _classes(self) -> list[dict[str, Any]]:
+        return class_bars(self._questions.outputs(0), self._options.labels)
 
     def close(self) -> None:
         self._questions.close()

@@ -29,7 +29,6 @@ def explain_text(
     check_mode(module_of(model), training)
     chosen = find_method(method)
     checked = chosen.check(parameters)
-    texts = read_all(inputs, tokenizer, tokens, model=model, max_length=max_length, special=special)
     task = "generate" if generate is not None or continuation is not None or _goes_on(model) else "classify"
     if generate is not None and (isinstance(generate, bool) or not isinstance(generate, int) or generate < 1):
         raise ParameterError(
@@ -55,8 +54,9 @@ def explain_text(
     options = Options(
         score=score, forward=forward, batch_size=batch_size, training=training, target=None if numbers else target,
         labels=labels, sample=sample, temperature=temperature, seed=seed, continuation=continuation,
-        **({} if generate is None else {"generate": generate}),
+        max_length=max_length, special=special, **({} if generate is None else {"generate": generate}),
     )  # fmt: skip
+    texts = read_all(inputs, tokenizer, tokens, model, options)
     answers = Answers(model, texts, tokenizer, menu, options, task=task)
     strip = TokenStrip(
         answers,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Drawn:
 
     tokens: Tokens
     groups: Groups
-    sums: NDArray[np.floating] | None  # type: ignore[type-arg]
+    sums: NDArray[np.floating[Any]] | None
     signed: bool
     unit: str
     colours: Table

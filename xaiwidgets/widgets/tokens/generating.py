@@ -20,8 +20,7 @@ from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.widgets.words import encodable
 
 from .asks import Request, Span
-from .changes import masked
-from .pack import text_traits
+from .changes import masked, part_sizes, shared_out
 from .reading import Read, limit, read
 from .subject import Change, Interrupt, Notes, Options, Progress
 
@@ -36,6 +35,7 @@ class Generating:
 
     def __init__(self, model: Any, found: Read, tokenizer: Any, options: Options) -> None:
         self._model, self._tokenizer, self._options = model, tokenizer, options
+        self.prompt: Tokens | None = found.tokens
         self._prompt = found.tokens
         self._session: OutputSession | None = None
         self._gate: Interrupt | None = None
@@ -72,16 +72,13 @@ class Generating:
         stopped = len(output) if options.continuation is None and len(output) >= most and not ended else 0
         self.notes = replace(self.notes, missed=self._prompt.missed + output.missed, stopped=stopped)
 
-    def traits(self) -> dict[str, Any]:
-        return text_traits(self.tokens, self._prompt) | {"steps": self._steps(), "classes": []}
+    def said(self) -> dict[str, Any]:
+        return {"classes": [], "steps": self._steps()}
 
-    def classes(self) -> list[dict[str, Any]]:
-        return []
-
-    def problem(self) -> Problem:
+    def problem(self, request: Request) -> Problem:  # noqa: ARG002 - the model is the same for every token
         generated = self._done
         return Problem(
-            self._model, generated.call, wrt=next(iter(generated.call)), target=generated_session(self).target(0),
+            self._model, generated.call, wrt=next(iter(generated.call)), target=self._outputs(None).target(0),
             forward=self._options.forward, training=self._options.training,
         )  # fmt: skip
 
@@ -107,20 +104,23 @@ class Generating:
         assert request.span is not None  # noqa: S101 - settled
         first, last = request.span
         session = self._asked(interrupt)
-        return session.stream(request.method, span=(first, last + 1), foil=request.foil_token, **arguments)
+        found = session.stream(request.method, span=(first, last + 1), foil=request.foil_token, **arguments)
+        return shared_out(found, self.tokens, request)
 
     def columns(
         self, request: Request, positions: list[int], arguments: dict[str, Any], interrupt: Interrupt
     ) -> Generator[Columns]:
         """The attributions of many output tokens."""
-        return self._asked(interrupt).columns(request.method, positions, **arguments)
+        sizes = part_sizes(self.tokens, request)
+        for found in self._asked(interrupt).columns(request.method, positions, **arguments):
+            yield found if sizes is None else replace(found, values=found.values / sizes)
 
     def what_if(self, change: Change, shown: Request | None) -> dict[str, Any]:
         """The probability of the span on show after another prompt, or without some words before it."""
         generated = self._done
         first, last = shown.span if shown is not None and shown.span is not None else (0, 0)
         if change.text is not None:
-            prompt = read(change.text, self._tokenizer, model=self._model).tokens
+            prompt = read(change.text, self._tokenizer, self._model, self._options).tokens
             past, text = self._part(range(last + 1)), change.text + generated.output.text
         else:
             assert change.mask is not None  # noqa: S101 - it is one or the other
@@ -165,9 +165,13 @@ class Generating:
     def _asked(self, interrupt: Interrupt) -> OutputSession:
         """The session that answers; what it has found out about the embedding is kept."""
         if self._session is None:
-            self._session = generated_session(self, lambda: self._gate() if self._gate is not None else None)
+            self._session = self._outputs(lambda: self._gate() if self._gate is not None else None)
         self._gate = interrupt
         return self._session
+
+    def _outputs(self, interrupt: Interrupt | None) -> OutputSession:
+        score: Any = self._options.score
+        return OutputSession(self._done, session=Session, score=score, interrupt=interrupt, **self._options.session)
 
     def _steps(self) -> list[dict[str, Any]]:
         if self.generated is None:
@@ -184,9 +188,10 @@ class Generating:
         ]  # fmt: skip
 
     def _quoted(self, first: int, last: int) -> str:
-        surfaces = [one.surface for one in self._done.output.items[first : last + 1]]
-        words = "".join(surfaces[:SHOWN_WORDS]).strip() + ("…" if len(surfaces) > SHOWN_WORDS else "")
-        return f'"{encodable(words)}"'
+        output = self._done.output
+        start, items = output.items[first].start, output.items[first : min(last + 1, first + SHOWN_WORDS)]
+        text = output.text[start : max(one.end for one in items)] or items[0].surface
+        return f'"{surface(encodable(text.strip() or text))}{"…" if last - first >= SHOWN_WORDS else ""}"'
 
     def _part(self, places: Any) -> Tokens:
         """Some of the output's tokens."""
@@ -211,25 +216,13 @@ class Generating:
         if end > edge and first > 0:
             own = (max(0, start - edge), end - edge)
             if start >= edge or any(one.start < own[1] and one.end > own[0] for one in past.items):
-                found = masked(past, own, self._tokenizer)
+                found = masked(past, own, self._tokenizer, whole=True)
                 past = found.tokens
                 text = prompt.text + found.text
         own_span = self._part(range(first, last + 1))
         items = past.items + own_span.items
         inputs = {name: past.inputs[name] + own_span.inputs[name] for name in past.inputs}
         return prompt, replace(generated.output, items=items, inputs=inputs), text
-
-
-def generated_session(subject: Generating, interrupt: Interrupt | None = None) -> OutputSession:
-    """A session about what was generated."""
-    options: Any = subject._options  # noqa: SLF001 - a part of the class
-    return OutputSession(
-        subject._done,
-        session=Session,
-        score=options.score,
-        interrupt=interrupt,
-        **options.session,  # noqa: SLF001
-    )
 
 
 def replace_output(generated: Generated, prompt: Tokens, output: Tokens) -> Generated:
@@ -242,7 +235,7 @@ def replace_output(generated: Generated, prompt: Tokens, output: Tokens) -> Gene
 def _probability(generated: Generated, ids: list[int]) -> float:
     """Of the last tokens, all together."""
     log = generated.logits[-len(ids) :].log_softmax(-1)
-    return float(sum(row[number] for row, number in zip(log, ids, strict=True)).exp())  # type: ignore[union-attr]
+    return float(sum(row[number] for row, number in zip(log, ids, strict=True)).exp())
 
 
 def _span(value: Any, count: int) -> Span:

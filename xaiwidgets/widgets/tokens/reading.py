@@ -15,6 +15,8 @@ from xaiwidgets.engine.state import module_of
 from xaiwidgets.text.tokenizers import tokenize, words_of
 from xaiwidgets.text.tokens import Tokens
 
+from .subject import Options
+
 UNLIMITED = 1_000_000
 """Tokenizers that know no length name a larger one."""
 
@@ -36,15 +38,13 @@ def is_text(inputs: Any) -> bool:
     return isinstance(inputs, (str, Tokens)) or pair
 
 
-def read_all(
-    inputs: Any, tokenizer: Any, words: Sequence[Any] | None, *, model: Any, max_length: int | None, special: bool
-) -> list[Read]:
+def read_all(inputs: Any, tokenizer: Any, words: Sequence[Any] | None, model: Any, options: Options) -> list[Read]:
     """Texts, or token numbers [rows, tokens] (alone, or among the model's inputs by name), one by one."""
     if is_text(inputs):
         texts = inputs if isinstance(inputs, list) else [inputs]
         if words is not None and tokenizer is None:
             tokenizer = words if len(texts) == 1 else None
-        return [read(one, tokenizer, model=model, max_length=max_length, special=special) for one in texts]
+        return [read(one, tokenizer, model, options) for one in texts]
     named = dict(inputs) if isinstance(inputs, Mapping) else {"input_ids": inputs}
     ids = named.pop("input_ids", None)
     if ids is None:
@@ -66,15 +66,15 @@ def read_all(
     return [_row(ids, row, named, tokenizer, None if words is None else words[row]) for row in range(len(ids))]
 
 
-def read(text: Any, tokenizer: Any, *, model: Any, max_length: int | None = None, special: bool = True) -> Read:
+def read(text: Any, tokenizer: Any, model: Any, options: Options) -> Read:
     """One text, cut to what the model takes."""
     if isinstance(text, Tokens):
         return Read(text)
-    tokens = tokenize(text, tokenizer, special=special)
-    most = min(limit(model, tokenizer), max_length or UNLIMITED)
+    tokens = tokenize(text, tokenizer, special=options.special)
+    most = min(limit(model, tokenizer), options.max_length or UNLIMITED)
     if len(tokens) <= most:
         return Read(tokens)
-    return Read(tokenize(text, tokenizer, special=special, max_length=most), cut=True)
+    return Read(tokenize(text, tokenizer, special=options.special, max_length=most), cut=True)
 
 
 def limit(model: Any, tokenizer: Any) -> int:

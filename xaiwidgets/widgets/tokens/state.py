@@ -49,7 +49,7 @@ class TokenState(ExplainWidget):
 
     @traitlets.validate("granularity")
     def _check_granularity(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        value = {"mode": "token", "regex": ""} | proposal["value"]
+        value: dict[str, Any] = {"mode": "token", "regex": ""} | proposal["value"]
         if value["mode"] not in MODES or not isinstance(value["regex"], str):
             raise traitlets.TraitError(f"granularity={proposal['value']!r} is not known; mode is one of {MODES}")
         return value

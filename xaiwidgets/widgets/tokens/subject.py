@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xaiwidgets.engine.attribution import Attribution
@@ -37,6 +37,8 @@ class Options:
     sample: bool = False
     temperature: float = 1.0
     seed: int = 0
+    max_length: int | None = None
+    special: bool = True
 
     @property
     def session(self) -> dict[str, Any]:
@@ -63,12 +65,16 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Notes:
-    """What a reader should know about the text itself."""
+    """What a reader should know about the text itself.
+
+    cut       its end was cut off
+    missed    tokens whose place is guessed
+    stopped   tokens after which the model was stopped; 0 if it came to an end by itself
+    """
 
     cut: bool = False
     missed: int = 0
     stopped: int = 0
-    extra: list[dict[str, str]] = field(default_factory=list)
 
 
 class Subject(Protocol):
@@ -76,6 +82,8 @@ class Subject(Protocol):
 
     task: str
     notes: Notes
+    prompt: Tokens | None
+    """The part that was not generated; None for a text without such parts."""
 
     @property
     def tokens(self) -> Tokens:
@@ -84,10 +92,10 @@ class Subject(Protocol):
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:
         """What must be known before anything can be asked: the model's prediction, or what it goes on with."""
 
-    def traits(self) -> dict[str, Any]:
-        """Those that say what the text is and what the model says to it."""
+    def said(self) -> dict[str, Any]:
+        """The traits of what the model says to it."""
 
-    def problem(self) -> Problem:
+    def problem(self, request: Request) -> Problem:
         """For looking at the model."""
 
     def settled(self, request: Request, params: dict[str, Any]) -> Request:
