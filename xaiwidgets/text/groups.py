@@ -100,7 +100,7 @@ def group(tokens: Tokens, unit: str = "word", pattern: str | None = None) -> Gro
             spans[-1] = Stretch(last.start, max(last.end, end), last.members + members)
         else:
             spans.append(Stretch(start, end, members))
-        current = key if end > start else current
+        current = key
         for member in members:
             of[member] = len(spans) - 1
     return Groups(tuple(of), tuple(spans))
