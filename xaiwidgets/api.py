@@ -30,6 +30,7 @@ from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import METHODS, Method, Parameter, Partial, find_method
 from xaiwidgets.engine.target import Contrast, Each, Neuron, Score, Target
 from xaiwidgets.methods.captum_backend import captum_run
+from xaiwidgets.text.session import TextSession, text_session
 
 Backend = Literal["native", "captum"]
 
@@ -72,8 +73,16 @@ class Session:
                 costs in `rounding`
     interrupt   called between chunks; it may raise Cancelled
 
-    Between partial results and after errors the model is exactly as it was.
+    Between partial results and after errors the model is exactly as it was. For texts, see `Session.of_text`.
     """
+
+    @classmethod
+    def of_text(cls, model: Callable[..., Any], text: Any, tokenizer: Any, **options: Any) -> TextSession:
+        """The same about a text, a tuple of two that are read together, or a list of texts: values are [texts, tokens].
+
+        options   as above, and those of `xaiwidgets.text.session.text_session`: unit, reduce, max_length, special, inputs
+        """
+        return text_session(model, text, tokenizer, session=cls, **options)
 
     def __init__(
         self,
@@ -233,9 +242,13 @@ def attribute(
     training: bool | None = None,
     precision: Precision = "full",
     interrupt: Callable[[], None] | None = None,
+    tokenizer: Any = None,
     **parameters: Any,
 ) -> Attribution:
-    """Explain a score of a model once; see `Session` for the arguments, `methods()` for methods and parameters."""
+    """Explain a score of a model once; see `Session` for the arguments, `methods()` for methods and parameters.
+
+    With a `tokenizer`, the inputs are a text (or a list of texts) and the values are [texts, tokens].
+    """
     *_, last = stream(
         model,
         inputs,
@@ -248,6 +261,7 @@ def attribute(
         training=training,
         precision=precision,
         interrupt=interrupt,
+        tokenizer=tokenizer,
         **parameters,
     )
     return last
@@ -266,25 +280,20 @@ def stream(
     training: bool | None = None,
     precision: Precision = "full",
     interrupt: Callable[[], None] | None = None,
+    tokenizer: Any = None,
     **parameters: Any,
 ) -> Generator[Attribution]:
     """Explain a score of a model, yielding each attribution as soon as it is better than the one before.
 
     Closing the generator is cancelling: nothing runs between two results.
     """
-    session = Session(
-        model,
-        inputs,
-        target=target,
-        score=score,
-        forward=forward,
-        wrt=wrt,
-        batch_size=batch_size,
-        training=training,
-        precision=precision,
-        interrupt=interrupt,
-    )
-    return session.stream(method, **parameters)
+    options: dict[str, Any] = {
+        "target": target, "score": score, "forward": forward, "batch_size": batch_size, "training": training,
+        "precision": precision, "interrupt": interrupt,
+    }  # fmt: skip
+    if tokenizer is not None:
+        return Session.of_text(model, inputs, tokenizer, **options).stream(method, **parameters)
+    return Session(model, inputs, wrt=wrt, **options).stream(method, **parameters)
 
 
 def methods(family: str | None = None) -> MethodTable:

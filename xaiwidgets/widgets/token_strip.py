@@ -15,7 +15,6 @@ from xaiwidgets.engine.errors import Cancelled, InputError
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live.colors import table_for
 from xaiwidgets.live.jobs import LatestJob, State, Token
-from xaiwidgets.text.groups import group
 from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
@@ -26,7 +25,7 @@ from xaiwidgets.widgets.summary import UNITS, quality
 from xaiwidgets.widgets.tokens import words as said
 from xaiwidgets.widgets.tokens.answers import Answers, Matrix, is_signed, row_of
 from xaiwidgets.widgets.tokens.asks import Request
-from xaiwidgets.widgets.tokens.figure import Drawn, figure
+from xaiwidgets.widgets.tokens.figure import Drawn, figure, grouped
 from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values, text_traits
 from xaiwidgets.widgets.tokens.state import TokenState
 from xaiwidgets.widgets.tokens.subject import Answer, Change
@@ -332,7 +331,7 @@ class TokenStrip(TokenState):
         with self._sync_lock:
             tokens, answer = self._tokens, self._results.get("answer")
         mode = self.granularity["mode"]
-        groups = group(tokens, "word" if mode in ("token", "regex") else mode)
+        groups = grouped(tokens, self.n_prompt, "word" if mode in ("token", "regex") else mode)
         sums, signed, target = None, True, []
         if answer is not None:
             signed = is_signed(answer)

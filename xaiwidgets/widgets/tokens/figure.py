@@ -6,16 +6,16 @@ The same result gives the same text, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaiwidgets.live.colors import Table
-from xaiwidgets.text.groups import Groups
+from xaiwidgets.text.groups import Groups, group
 from xaiwidgets.text.spelling import surface
-from xaiwidgets.text.tokens import Tokens
+from xaiwidgets.text.tokens import Stretch, Tokens
 from xaiwidgets.widgets.words import escaped, percent
 
 HEIGHT = 18
@@ -39,6 +39,19 @@ class Drawn:
     caption: str
     n_prompt: int
     target: Sequence[int] = ()
+
+
+def grouped(tokens: Tokens, n_prompt: int, unit: str) -> Groups:
+    """Tokens in units of the text; what was generated is never in one with what was not."""
+    parts = [tokens.items[:n_prompt], tokens.items[n_prompt:]]
+    of: list[int] = []
+    spans: list[Stretch] = []
+    for items in filter(None, parts):
+        shift, first = len(spans), len(of)
+        own = group(replace(tokens, items=items), unit)
+        of += [number + shift for number in own.of]
+        spans += [replace(span, members=tuple(place + first for place in span.members)) for span in own.spans]
+    return Groups(tuple(of), tuple(spans))
 
 
 def figure(drawn: Drawn) -> str:
