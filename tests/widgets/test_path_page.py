@@ -346,3 +346,12 @@ def test_masks_and_sprites() -> None:
     strip = np.asarray(Image.open(io.BytesIO(sprite(pictures, 5))))
     assert strip.shape == (2, 10, 3)
     np.testing.assert_array_equal(strip[0, ::2, 0], [20, 60, 100, 140, 180])  # the last of each pair
+
+
+def test_nothing_runs_before_the_page_can_be_told(
+    explore: Explore, model: Colourful, recorded: list[RecordingComm]
+) -> None:
+    widget = explore(model, colourful_images(), target=1, steps=9)
+    assert widget._job.started == 1
+    told = {name for state in recorded[-1].updates() for name in state}
+    assert {"classes", "question", "alphas", "status"} <= told

@@ -80,9 +80,10 @@ class ExplainWidget(anywidget.AnyWidget):
         self._results: dict[str, Any] = {}
         self._closed = False
         self._heard_at = 0.0
+        super().__init__(**traits)
+        # only now: what a job changes before the comm is open would be in no message
         self._job: LatestJob[Any] = LatestJob(self._published, self._changed)
         self._downloads = Downloads(self)
-        super().__init__(**traits)
         self.on_msg(self._received)
         self.observe(self._went_inline, "_inline")
 
