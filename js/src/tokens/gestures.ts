@@ -77,6 +77,8 @@ export class Gestures {
     if (view.list === "output") choose(store, unit, event.shiftKey);
     else if (event.shiftKey && this.#anchor) store.select([rangeBetween(this.#anchor, unit)]);
     else toggle(store, unit, event.ctrlKey || event.metaKey);
+    // a screen reader clicks without pressing
+    if (!event.shiftKey) this.#anchor = unit;
     view.focus(unit.index);
   };
 

@@ -112,7 +112,17 @@ export class ListView {
     const shown = lines.slice(first, end);
     const stop = lineOf.get(this.tabStop.value) ?? first;
     const pinned = lines[stop];
-    return pinned && (stop < first || stop >= end) ? [...shown, pinned] : shown;
+    if (!pinned || (stop >= first && stop < end)) return shown;
+    return stop < first ? [pinned, ...shown] : [...shown, pinned];
+  }
+
+  /** Whether a line is the first in the page that holds something of a unit: there its name and place are told. */
+  tells(line: number, unit: number): boolean {
+    const { lineOf } = this.layout.value;
+    const { first } = this.inPage.value;
+    const begins = lineOf.get(unit) ?? 0;
+    if (begins >= first || begins === lineOf.get(this.tabStop.value)) return line === begins;
+    return line === first;
   }
 
   scrollTo(top: number): void {

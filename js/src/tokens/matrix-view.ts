@@ -25,11 +25,27 @@ export interface Cell {
 export class MatrixView {
   readonly cells: ReadonlySignal<Cells | null>;
   readonly hover = makeSignal<Cell | null>(null);
-  readonly cursor = makeSignal<Cell>({ row: 0, column: 0 });
+  readonly #cursor = makeSignal<Cell>({ row: 0, column: 0 });
   readonly width = makeSignal(0);
 
   constructor(readonly store: TokenStore) {
     this.cells = computed(() => this.#cells());
+  }
+
+  /** The cell the keyboard is at; other units may have fewer. */
+  get cursor(): Cell {
+    const { row, column } = this.#cursor.value;
+    return this.#inside(row, column);
+  }
+
+  goTo({ row, column }: Cell): void {
+    this.#cursor.value = this.#inside(row, column);
+  }
+
+  #inside(row: number, column: number): Cell {
+    const cells = this.cells.value;
+    const clamp = (value: number, count = 1) => Math.min(Math.max(value, 0), Math.max(count - 1, 0));
+    return { row: clamp(row, cells?.rows.length), column: clamp(column, cells?.columns.length) };
   }
 
   /** What a cell of full strength holds; of a target's own scale, row by row. */

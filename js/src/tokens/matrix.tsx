@@ -93,7 +93,7 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
     return () => observer?.disconnect();
   }, [view, there]);
   const draw = useMemo(() => () => view.picture(), [view]);
-  const { row, column } = view.cursor.value;
+  const { row, column } = view.cursor;
   useEffect(() => {
     // arrows bring their cell into view
     element.current?.querySelector(".xw-matrix-cursor")?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
@@ -101,25 +101,19 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
   if (!cells) return null;
   const room = Math.max(view.width.value - LABELS - 2, 100);
   const each = Math.min(Math.max(room / cells.columns.length, NARROWEST), WIDEST);
-  const at: Cell = {
-    row: Math.min(row, cells.rows.length - 1),
-    column: Math.min(column, cells.columns.length - 1),
-  };
+  const at: Cell = { row, column };
   const cellId = `${store.uid}-cell`;
   const pick = (cell: Cell, extend: boolean) => {
     const group = cells.rows[cell.row];
     if (group) choose(store, group, extend);
   };
   const keyDown = (event: KeyboardEvent) => {
-    if (event.key === "Enter" || event.key === " ") pick(at, event.shiftKey);
+    const { cursor } = view;
+    if (event.key === "Enter" || event.key === " ") pick(cursor, event.shiftKey);
     else {
       const step = event.ctrlKey || event.metaKey || event.altKey ? undefined : STEPS[event.key];
       if (!step) return;
-      const clamp = (value: number, count: number) => Math.min(Math.max(value, 0), count - 1);
-      view.cursor.value = {
-        row: clamp(at.row + step[0], cells.rows.length),
-        column: clamp(at.column + step[1], cells.columns.length),
-      };
+      view.goTo({ row: cursor.row + step[0], column: cursor.column + step[1] });
     }
     event.preventDefault();
     event.stopPropagation();
@@ -177,7 +171,7 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
         onClick={(event) => {
           const cell = cellUnder(event, view);
           if (!cell) return;
-          view.cursor.value = cell;
+          view.goTo(cell);
           pick(cell, event.shiftKey);
         }}
       >
@@ -208,7 +202,7 @@ function Legend({ store, view }: { store: TokenStore; view: MatrixView }) {
 }
 
 function Reading({ store, view }: { store: TokenStore; view: MatrixView }) {
-  return <p class="xw-reading">{nameOf(store, view, view.hover.value ?? view.cursor.value)}</p>;
+  return <p class="xw-reading">{nameOf(store, view, view.hover.value ?? view.cursor)}</p>;
 }
 
 export function MatrixPanel({ store }: { store: TokenStore }) {

@@ -121,7 +121,6 @@ function UnitView({ view, fragment, unit, first }: UnitProps) {
 
 function RunView({ view, line, run, base }: { view: ListView; line: Line; run: Run; base: boolean }) {
   const { all } = view.store.units.value;
-  const firstLine = view.inPage.value.first;
   const content = run.fragments.map((fragment) => {
     const unit = all[fragment.unit];
     if (!unit) {
@@ -131,18 +130,11 @@ function RunView({ view, line, run, base }: { view: ListView; line: Line; run: R
         </span>
       );
     }
-    // a unit over several lines is named where its first line in the page is
-    const begins = Math.max(view.layout.value.lineOf.get(unit.index) ?? 0, firstLine);
-    const first = line.index === begins || line.index < firstLine;
-    const alone = line.fragments.find((one) => one.unit === unit.index) === fragment;
+    // only the first fragment of a unit is its option
+    const first =
+      view.tells(line.index, unit.index) && line.fragments.find((one) => one.unit === unit.index) === fragment;
     return (
-      <UnitView
-        key={`${unit.index}-${fragment.start}`}
-        view={view}
-        fragment={fragment}
-        unit={unit}
-        first={first && alone}
-      />
+      <UnitView key={`${unit.index}-${fragment.start}`} view={view} fragment={fragment} unit={unit} first={first} />
     );
   });
   if (run.rightToLeft === base) return <>{content}</>;
@@ -189,21 +181,22 @@ function useElement(view: ListView) {
     };
   }, [view]);
   const reveal = store.reveal.value;
-  useEffect(() => {
-    if (!reveal || store.listOf(reveal.token) !== view.list) return;
-    const unit = store.unitOf(reveal.token);
-    if (!unit) return;
+  const wanted = useRef(-1);
+  useLayoutEffect(() => {
+    const unit = reveal && store.listOf(reveal.token) === view.list ? store.unitOf(reveal.token) : null;
+    if (!reveal || !unit) return;
     view.show(unit.index);
-    if (!reveal.focus) return;
-    // the line may come into the page only now
-    const focus = () =>
-      element.current?.querySelector<HTMLElement>(`[role=option][data-unit="${unit.index}"]`)?.focus({
-        preventScroll: true,
-      });
-    const frame = requestAnimationFrame(focus);
-    focus();
-    return () => cancelAnimationFrame(frame);
+    wanted.current = reveal.focus ? unit.index : -1;
   }, [reveal, store, view]);
+  const drawn = view.inPage.value;
+  useLayoutEffect(() => {
+    if (wanted.current < 0) return;
+    const option = element.current?.querySelector<HTMLElement>(`[role=option][data-unit="${wanted.current}"]`);
+    option?.focus({ preventScroll: true });
+    // scrolling to it may move it in the page, and what is moved loses the focus
+    const line = view.layout.value.lineOf.get(wanted.current) ?? 0;
+    if (line >= drawn.first && line < drawn.end) wanted.current = -1;
+  });
   return element;
 }
 
