@@ -12,6 +12,11 @@ export function abridged(text: string, most = 160): string {
   return `${letters.slice(0, half).join("")} … ${letters.slice(-half).join("")}`;
 }
 
+/** Within a phrase a space is a space; other marks that cannot be seen still show. */
+function phraseText(text: string): string {
+  return abridged(visible(text).replace(/␣/g, " "));
+}
+
 export function PhraseCard({ store }: { store: TokenStore }) {
   const sum = store.selectionSum.value;
   const [first] = store.selection.value;
@@ -32,7 +37,7 @@ export function PhraseCard({ store }: { store: TokenStore }) {
         </button>
       </h3>
       <p class="xw-phrase-text" dir="auto">
-        <bdi>{abridged(visible(sum.text))}</bdi>
+        <bdi>{phraseText(sum.text)}</bdi>
       </p>
       <Sums {...sum} signed={!store.unsigned.value} />
       <button

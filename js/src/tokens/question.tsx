@@ -12,7 +12,8 @@ import { spanNumber } from "./words";
 const MOST_LETTERS = 24;
 
 function short(text: string): string {
-  const letters = [...visible(text)];
+  // within quotes a space in front says nothing
+  const letters = [...visible(text).replace(/^␣(?=.)/u, "")];
   return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 1).join("")}…` : letters.join("");
 }
 
@@ -28,7 +29,10 @@ function TargetMenu({ store }: { store: TokenStore }) {
   }));
   if (last > first) {
     const surfaces = outputs.slice(first, last + 1).map(([, , , surface]) => visible(surface));
-    items.unshift({ value: "span", title: `“${short(surfaces.join(""))}” (${spanNumber([first, last])})` });
+    items.unshift({
+      value: "span",
+      title: `“${short(surfaces.join("").replace(/(?<=.)␣/gu, " "))}” (${spanNumber([first, last])})`,
+    });
   }
   return (
     <Menu

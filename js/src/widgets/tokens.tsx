@@ -148,6 +148,7 @@ function TokenStrip({ store }: { store: TokenStore }) {
       <HelpPanel
         store={store}
         bindings={bindings}
+        focused="the text has"
         note="drag over the text to sum a phrase; hover over an output token previews its answer, a click explains it, with Shift up to there; a click on the edge of a span shrinks it"
       />
     </div>
