@@ -25,7 +25,7 @@ export function Change({ name, before, after }: ChangeProps) {
       </span>
       <span class="xw-number xw-quiet">{formatScoreChange(after - before)}</span>
       <span class="xw-change-track" aria-hidden="true">
-        <span class="xw-class-bar" style={{ width: share(after) }} />
+        <span class="xw-change-bar" style={{ width: share(after) }} />
         <span class="xw-change-before" style={{ left: share(before) }} />
       </span>
     </li>

@@ -1,6 +1,6 @@
 // How the text is read and drawn. Nothing here asks the kernel.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Menu } from "../components/menu";
 import { Segmented } from "../components/segmented";
 import { Slider } from "../components/slider";
@@ -51,12 +51,21 @@ const TYPED_MS = 350;
 function PatternField({ store }: { store: TokenStore }) {
   const { regex } = store.granularity.value;
   const [draft, setDraft] = useState(regex);
-  useEffect(() => setDraft(regex), [regex]);
+  const own = useRef(regex);
+  const take = (pattern: string) => {
+    own.current = pattern;
+    store.setGranularity({ regex: pattern });
+  };
   useEffect(() => {
-    if (draft === regex) return;
-    const timer = setTimeout(() => store.setGranularity({ regex: draft }), TYPED_MS);
+    // set by Python or another view; what was written here must not undo what has been typed since
+    if (regex !== own.current) setDraft(regex);
+    own.current = regex;
+  }, [regex]);
+  useEffect(() => {
+    if (draft === store.granularity.value.regex) return;
+    const timer = setTimeout(take, TYPED_MS, draft);
     return () => clearTimeout(timer);
-  }, [store, draft, regex]);
+  }, [draft]);
   const problem = store.regexError.value;
   const id = `${store.uid}-pattern`;
   return (
@@ -73,7 +82,7 @@ function PatternField({ store }: { store: TokenStore }) {
         aria-invalid={problem !== ""}
         aria-describedby={problem ? id : undefined}
         onInput={(event) => setDraft(event.currentTarget.value)}
-        onKeyDown={(event) => event.key === "Enter" && store.setGranularity({ regex: draft })}
+        onKeyDown={(event) => event.key === "Enter" && take(draft)}
       />
       {problem && (
         <span id={id} class="xw-field-problem" role="status">
