@@ -37,7 +37,7 @@ class Classified:
             raise InputError("only_special", "A text holds nothing but special tokens", hint="Pass some words.")
         call, own = call_of(model, [self.tokens], self._more)
         self._questions = Questions(
-            model, call, wrt=own, target=options.target, score=options.score, **options.session
+            model, call, wrt=own, target=options.target, score=options.score, **options.session(len(self.tokens))
         )  # fmt: skip
 
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:  # noqa: ARG002 - one pass has no progress
@@ -76,7 +76,7 @@ class Classified:
             found = masked(self.tokens, change.mask, self._tokenizer)
             tokens, text = found.tokens, found.text
         call, own = call_of(self._model, [tokens], self._more)
-        outputs = Session(self._model, call, wrt=own, **self._options.session).predict()[0]
+        outputs = Session(self._model, call, wrt=own, **self._options.session(len(self.tokens))).predict()[0]
         before = self._classes()
         after = class_bars(outputs.detach().cpu().float(), self._options.labels, also=[bar["id"] for bar in before])
         return {"text": words.encodable(text), "before": before, "after": after}

@@ -171,7 +171,9 @@ class Generating:
 
     def _outputs(self, interrupt: Interrupt | None) -> OutputSession:
         score: Any = self._options.score
-        return OutputSession(self._done, session=Session, score=score, interrupt=interrupt, **self._options.session)
+        return OutputSession(
+            self._done, session=Session, score=score, interrupt=interrupt, **self._options.session(len(self.tokens))
+        )
 
     def _steps(self) -> list[dict[str, Any]]:
         if self.generated is None:

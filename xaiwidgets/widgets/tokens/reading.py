@@ -19,6 +19,7 @@ from .subject import Options
 
 UNLIMITED = 1_000_000
 """Tokenizers that know no length name a larger one."""
+SPARE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +80,13 @@ def read(text: Any, tokenizer: Any, model: Any, options: Options) -> Read:
 
 def limit(model: Any, tokenizer: Any) -> int:
     """How many tokens the model has positions for."""
-    known = [
-        getattr(getattr(module_of(model), "config", None), "max_position_embeddings", None),
-        getattr(tokenizer, "model_max_length", None),
-    ]
-    return min((int(one) for one in known if isinstance(one, int) and 0 < one < UNLIMITED), default=UNLIMITED)
+    config = getattr(module_of(model), "config", None)
+    known = [getattr(config, "max_position_embeddings", None), getattr(tokenizer, "model_max_length", None)]
+    own, named = (one if isinstance(one, int) and 0 < one < UNLIMITED else None for one in known)
+    if own is None:
+        return named or UNLIMITED
+    # some models keep a few positions for themselves, and only their tokenizer says so
+    return named if named is not None and own - SPARE <= named < own else own
 
 
 def _row(ids: Tensor, row: int, named: dict[str, Any], tokenizer: Any, words: Any) -> Read:

@@ -14,6 +14,8 @@ from .asks import Request
 
 Interrupt = Callable[[], None]
 Progress = Callable[[int, int], None]
+LONG = 512
+"""Tokens from which one row is enough for a pass: more gain nothing, and nobody could stop between them."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ class Options:
     max_length: int | None = None
     special: bool = True
 
-    @property
-    def session(self) -> dict[str, Any]:
-        return {"forward": self.forward, "batch_size": self.batch_size, "training": self.training}
+    def session(self, length: int) -> dict[str, Any]:
+        """Arguments of the sessions about a text of so many tokens."""
+        size = 1 if self.batch_size == "auto" and length >= LONG else self.batch_size
+        return {"forward": self.forward, "batch_size": size, "training": self.training}
 
 
 @dataclass(frozen=True, eq=False)
