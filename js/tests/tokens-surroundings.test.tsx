@@ -419,14 +419,18 @@ describe("legend and table", () => {
 
 describe("keys", () => {
   it("are all there, each once, each with a help", async () => {
-    const bindings = tokenBindings(await storeOf(classifyState()));
-    const keys = bindings.flatMap((one) => one.keys);
-    expect(new Set(keys).size).toBe(keys.length);
-    expect(new Set(bindings.map((one) => one.print)).size).toBe(bindings.length);
     const wanted =
-      "ArrowLeft ArrowRight ArrowUp ArrowDown Ctrl+ArrowLeft Ctrl+ArrowRight Shift+ArrowLeft Shift+ArrowRight Home End Space f g m / ? Escape [ ] 0 s t e Enter Digit1 Shift+Digit2 n N w a i d x";
-    for (const key of wanted.split(" ")) expect(keys).toContain(key);
-    for (const one of bindings) expect(one.help).not.toBe("");
+      "ArrowLeft ArrowRight ArrowUp ArrowDown Ctrl+ArrowLeft Ctrl+ArrowRight Shift+ArrowLeft Shift+ArrowRight Home End Space f g / ? Escape [ ] 0 s t e Enter n N w i d x";
+    const own = { classify: "Digit1 Shift+Digit2", generate: "m a" };
+    for (const state of [classifyState(), generateState()]) {
+      const store = await storeOf(state);
+      const bindings = tokenBindings(store);
+      const keys = bindings.flatMap((one) => one.keys);
+      expect(new Set(keys).size).toBe(keys.length);
+      expect(new Set(bindings.map((one) => one.print)).size).toBe(bindings.length);
+      for (const key of `${wanted} ${own[store.task.value]}`.split(" ")) expect(keys).toContain(key);
+      for (const one of bindings) expect(one.help).not.toBe("");
+    }
   });
 
   it("change what they say, and ask for nothing", async () => {

@@ -125,7 +125,6 @@ export function TokenControls({ store }: { store: TokenStore }) {
         segments={[...UNITS]}
         onChoose={(chosen) => store.setGranularity({ mode: chosen })}
       />
-      {mode === "regex" && <PatternField store={store} />}
       <Segmented<Show>
         label="Show"
         name={`${store.uid}-show`}
@@ -143,6 +142,7 @@ export function TokenControls({ store }: { store: TokenStore }) {
           onChoose={(view) => store.local("view", view)}
         />
       )}
+      {mode === "regex" && <PatternField store={store} />}
     </div>
   );
 }

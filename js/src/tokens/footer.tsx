@@ -12,7 +12,7 @@ const PYTHON_LINES = [
   { text: 'w.result.save("why.safetensors")', means: "values, error and cost" },
   { text: "w.selection_sum", means: "the chosen phrase" },
 ];
-const MATRIX_LINE = { text: "w.matrix()", means: "all outputs against all inputs" };
+const MATRIX_LINE = { text: "w.attribution_matrix()", means: "all outputs against all inputs" };
 
 const CAVEAT =
   "Words that look right may still not be what the model used: mask them, and compare methods. Long words and their neighbours catch the eye; bars are read more exactly than colours.";

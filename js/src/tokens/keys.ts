@@ -3,13 +3,18 @@
 import { type Binding, baseBindings } from "../lib/keys";
 import { endSearch } from "./search";
 import { MODES, type TokenStore } from "./store";
-import type { Show } from "./traits";
+import type { Show, Task } from "./traits";
 import { countOfUnits, shareText, unitWord, valueText } from "./words";
 
 const SHOWS: readonly Show[] = ["bars", "tint", "underline"];
 const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "Digit7", "Digit8", "Digit9"];
 /** How many of the strongest stand out, from step to step. */
 const LADDER = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000];
+
+/** Some only make sense for one task. */
+interface TokenBinding extends Binding {
+  task?: Task;
+}
 
 /** Run, then report the key as used. */
 const used =
@@ -87,7 +92,7 @@ function askForMask(store: TokenStore): boolean {
   return true;
 }
 
-function reading(store: TokenStore): Binding[] {
+function reading(store: TokenStore): TokenBinding[] {
   const salient = (key: string) => (key === "." ? store.nextSalient() : store.previousSalient());
   return [
     {
@@ -134,12 +139,11 @@ function reading(store: TokenStore): Binding[] {
       keys: ["m"],
       print: "m",
       help: "strip or matrix",
-      run: () => {
-        if (store.task.value !== "generate") return false;
+      task: "generate",
+      run: used(() => {
         store.local("view", store.view.value === "strip" ? "matrix" : "strip");
         store.announcer.say(store.view.value);
-        return true;
-      },
+      }),
     },
     {
       keys: ["/"],
@@ -173,9 +177,9 @@ function reading(store: TokenStore): Binding[] {
   ];
 }
 
-function asking(store: TokenStore): Binding[] {
+function asking(store: TokenStore): TokenBinding[] {
   const byClass = (act: (id: number) => void) => (key: string) => {
-    const chosen = store.task.value === "classify" ? store.classes.value[Number(key.at(-1)) - 1] : undefined;
+    const chosen = store.classes.value[Number(key.at(-1)) - 1];
     if (chosen) act(chosen.id);
     return chosen !== undefined;
   };
@@ -186,17 +190,25 @@ function asking(store: TokenStore): Binding[] {
       keys: ["a"],
       print: "a",
       help: "attribute every output token",
+      task: "generate",
       run: () => {
-        if (store.task.value !== "generate" || !store.live || store.matrixComplete) return false;
+        if (!store.live || store.matrixComplete) return false;
         store.askColumns();
         return true;
       },
     },
-    { keys: DIGITS, print: "1 … 9", help: "explain that class", run: byClass((id) => store.explain(id)) },
+    {
+      keys: DIGITS,
+      print: "1 … 9",
+      help: "explain that class",
+      task: "classify",
+      run: byClass((id) => store.explain(id)),
+    },
     {
       keys: DIGITS.map((key) => `Shift+${key}`),
       print: "⇧ 1 … 9",
       help: "contrast with that class",
+      task: "classify",
       run: byClass((id) => store.contrast(id)),
     },
   ];
@@ -220,7 +232,7 @@ function panels(store: TokenStore): Binding[] {
 }
 
 export function tokenBindings(store: TokenStore): Binding[] {
-  return [
+  const all: TokenBinding[] = [
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...reading(store),
@@ -228,4 +240,5 @@ export function tokenBindings(store: TokenStore): Binding[] {
     ...panels(store),
     ...LIST,
   ];
+  return all.filter(({ task }) => task === undefined || task === store.task.value);
 }

@@ -29,9 +29,7 @@ function notes(store: TokenStore): string[] {
 }
 
 export function TokenLegend({ store }: { store: TokenStore }) {
-  const matrix = store.view.value === "matrix" && store.task.value === "generate";
-  // the matrix has a scale of its own
-  if (!store.result.value || matrix) return null;
+  if (!store.result.value) return null;
   const range = store.range.value;
   if (range === 0) {
     return (

@@ -53,7 +53,9 @@ function FoilMenu({ store }: { store: TokenStore }) {
   const foil = store.foilToken.value;
   const items: MenuItem[] = [{ value: "", title: "anything else" }];
   for (const one of step ? candidatesOf(step, surface) : []) {
-    if (!one.chosen) items.push({ value: String(one.id), title: `“${short(one.text)}” ${formatScore(one.p)}` });
+    // the sentence needs no number
+    const chance = one.id === foil ? "" : ` ${formatScore(one.p)}`;
+    if (!one.chosen) items.push({ value: String(one.id), title: `“${short(one.text)}”${chance}` });
   }
   if (foil !== null && !items.some((one) => one.value === String(foil))) {
     items.push({ value: String(foil), title: store.about.value.question.foil_label || `token id ${foil}` });

@@ -52,7 +52,7 @@ export function TokenTable({ store }: { store: TokenStore }) {
     setOrder({ column, descending: order.column === column ? !order.descending : DESCENDING_FIRST.has(column) });
   return (
     <div class="xw-table-box">
-      <table class="xw-table">
+      <table class="xw-table xw-token-table">
         <caption class="xw-table-caption">
           {units.length > rows.length && `${formatCount(rows.length)} of `}
           {countOfUnits(units.length, mode)}
