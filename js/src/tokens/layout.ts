@@ -31,7 +31,6 @@ export interface Fragment {
   width: number;
   /** Whether the text before goes on without a space: pieces of one word look like one. */
   glued: boolean;
-  rightToLeft: boolean;
 }
 
 /** Fragments that run in one direction. */
@@ -69,9 +68,13 @@ function directionOf(text: string): boolean | null {
   return letter === undefined ? null : RIGHT_TO_LEFT.test(letter);
 }
 
+/** Nothing to be shown by a sign. */
+const PLAIN = /^ ?[^\s\p{Cc}\p{Cf}]+$/u;
+
 /** `token`: whether the whole text belongs to a token; spaces between tokens need no sign. */
 export function bitsOf(text: string, token: boolean): Bit[] {
   const bits: Bit[] = [];
+  if (PLAIN.test(text) && !(token && text.startsWith(" "))) return [{ kind: "text", raw: text, shown: text }];
   const blank = BLANK.test(text);
   const lead = token && !blank && /^ \S/u.test(text) ? 1 : 0;
   if (lead) bits.push({ kind: "lead", raw: " ", shown: " " });
@@ -186,7 +189,7 @@ function fragmentsOf(pieces: readonly Piece[], { measure, available }: LayoutInp
       const { unit, start, end, ofText } = piece;
       const glued = piece.glued && fragments.length > 0;
       const bits = bitsOf(piece.text, unit >= 0);
-      fragments.push({ unit, bits, ofText, start, end, left: 0, lead: 0, width: 0, glued, rightToLeft: false });
+      fragments.push({ unit, bits, ofText, start, end, left: 0, lead: 0, width: 0, glued });
     }
   }
   let left = 0;
@@ -204,7 +207,8 @@ function fragmentsOf(pieces: readonly Piece[], { measure, available }: LayoutInp
 }
 
 /** Neighbours that run against the text's direction, with what lies between them, are turned together. */
-function runsOf(fragments: readonly Fragment[], base: boolean): Run[] {
+function runsOf(fragments: Fragment[], base: boolean, mixed: boolean): Run[] {
+  if (!mixed) return [{ rightToLeft: base, fragments }];
   const directions = fragments.map((one) => directionOf(shownText(one.bits)));
   const runs: Run[] = [];
   for (let at = 0; at < fragments.length; ) {
@@ -218,7 +222,6 @@ function runsOf(fragments: readonly Fragment[], base: boolean): Run[] {
     }
     const own = fragments.slice(at, last + 1);
     const rightToLeft = directions[at] === !base ? !base : base;
-    for (const one of own) one.rightToLeft = rightToLeft;
     runs.push({ rightToLeft, fragments: own });
     at = last + 1;
   }
@@ -227,12 +230,15 @@ function runsOf(fragments: readonly Fragment[], base: boolean): Run[] {
 
 export function layOut(input: LayoutInput): Layout {
   const pieces = piecesOf(input);
-  const rightToLeft = directionOf(pieces.map((piece) => (piece.ofText ? piece.text : "")).join("")) ?? false;
+  const first = pieces.find((piece) => piece.ofText)?.start ?? 0;
+  const text = input.text.slice(first, pieces.findLast((piece) => piece.ofText)?.end ?? 0);
+  const rightToLeft = directionOf(text) ?? false;
+  const mixed = RIGHT_TO_LEFT.test(text);
   const lineOf = new Map<number, number>();
   const lines = wrapped(pieces, input.available).map((own, index): Line => {
     const fragments = fragmentsOf(own, input);
     for (const { unit } of fragments) if (unit >= 0 && !lineOf.has(unit)) lineOf.set(unit, index);
-    return { index, fragments, runs: runsOf(fragments, rightToLeft) };
+    return { index, fragments, runs: runsOf(fragments, rightToLeft, mixed) };
   });
   return { lines, lineOf, rightToLeft };
 }

@@ -116,15 +116,6 @@ export class ListView {
     return stop < first ? [pinned, ...shown] : [...shown, pinned];
   }
 
-  /** Whether a line is the first in the page that holds something of a unit: there its name and place are told. */
-  tells(line: number, unit: number): boolean {
-    const { lineOf } = this.layout.value;
-    const { first } = this.inPage.value;
-    const begins = lineOf.get(unit) ?? 0;
-    if (begins >= first || begins === lineOf.get(this.tabStop.value)) return line === begins;
-    return line === first;
-  }
-
   scrollTo(top: number): void {
     const element = this.element.value;
     const most = Math.max(this.totalHeight - (this.height.value || GUESSED_HEIGHT), 0);

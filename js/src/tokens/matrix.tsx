@@ -128,7 +128,12 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
       aria-rowcount={cells.rows.length}
       aria-colcount={cells.columns.length}
       aria-activedescendant={cellId}
-      style={{ "--each": `${each}px`, "--row": `${ROW}px`, "--labels": `${LABELS}px` }}
+      style={{
+        "--each": `${each}px`,
+        "--row": `${ROW}px`,
+        "--labels": `${LABELS}px`,
+        "--xw-page": cssOf(store.colours.value.page),
+      }}
       onKeyDown={keyDown}
     >
       <div class="xw-visually-hidden" role="row" tabIndex={-1} aria-rowindex={at.row + 1}>

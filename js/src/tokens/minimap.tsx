@@ -109,7 +109,6 @@ function Overview({ view }: { view: ListView }) {
       class="xw-minimap"
       aria-hidden="true"
       title="the whole text: click or drag to go there"
-      style={{ width: `${WIDTH}px` }}
       onPointerDown={(event) => {
         if (event.button !== 0) return;
         event.preventDefault();

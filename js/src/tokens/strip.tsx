@@ -4,7 +4,7 @@ import { useSignalEffect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Gestures } from "./gestures";
 import type { Unit } from "./groups";
-import type { Bit, Fragment, Line, Run } from "./layout";
+import type { Fragment, Line, Run } from "./layout";
 import type { ListView } from "./list-view";
 import { Minimap } from "./minimap";
 import { chancesOf, isAnswered, isTarget } from "./outputs";
@@ -14,30 +14,15 @@ import type { TokenStore } from "./store";
 import { outputName, unitName } from "./words";
 
 /** Text that is hidden behind a sign, or that is room, stays in the page: joined, it is the text. */
-function Bits({ bits, ofText }: { bits: readonly Bit[]; ofText: boolean }) {
-  return (
-    <>
-      {bits.map(({ kind, raw, shown }, index) =>
-        kind === "text" ? (
-          <span key={index} class={ofText ? "xw-text" : "xw-surface"} data-shown={ofText ? undefined : shown}>
-            {ofText ? raw : null}
-          </span>
-        ) : (
-          <span key={index} class={`xw-bit-${kind}`} data-shown={kind === "sign" ? shown : undefined}>
-            {ofText ? <span class="xw-raw">{raw}</span> : null}
-          </span>
-        ),
-      )}
-    </>
-  );
-}
-
-interface UnitProps {
-  view: ListView;
-  fragment: Fragment;
-  unit: Unit;
-  /** Only the first of a unit's fragments in the page is the option. */
-  first: boolean;
+function content({ bits, ofText }: Fragment) {
+  return bits.map(({ kind, raw, shown }, index) => {
+    if (kind === "text" && ofText) return raw;
+    return (
+      <span key={index} class={`xw-bit-${kind}`} data-shown={kind === "lead" ? undefined : shown}>
+        {ofText && <span class="xw-raw">{raw}</span>}
+      </span>
+    );
+  });
 }
 
 function nameOf(store: TokenStore, unit: Unit, list: ListView["list"]): string {
@@ -63,8 +48,38 @@ function tintOf(store: TokenStore, unit: Unit): number | null {
   return tint === "probability" ? 1 - chances.p : Math.min(chances.entropy / 5, 1);
 }
 
-function UnitView({ view, fragment, unit, first }: UnitProps) {
-  const { store, list } = view;
+interface LineProps {
+  view: ListView;
+  line: Line;
+  top: number;
+  /** The unit that Tab goes to, if it is told of in this line; else -1. */
+  stop: number;
+  /** The first line in view: it tells of units that began above. */
+  heads: boolean;
+}
+
+/** What a screen reader hears of a unit: only the first of its fragments in the page is the option. */
+function optionOf({ view, stop }: LineProps, unit: Unit, selected: boolean) {
+  return {
+    role: "option" as const,
+    "aria-label": nameOf(view.store, unit, view.list),
+    "aria-selected": selected,
+    "aria-setsize": view.count,
+    "aria-posinset": (view.places.value.get(unit.index) ?? 0) + 1,
+    tabIndex: unit.index === stop ? 0 : -1,
+  };
+}
+
+function isTold({ view, line, heads }: LineProps, fragment: Fragment): boolean {
+  const { lineOf } = view.layout.value;
+  const begins = lineOf.get(fragment.unit);
+  if (begins !== line.index && !(heads && begins !== lineOf.get(view.tabStop.value))) return false;
+  return line.fragments.find((one) => one.unit === fragment.unit) === fragment;
+}
+
+/** No component of its own: a line follows what it needs once, not once a unit. */
+function unitOf(props: LineProps, fragment: Fragment, unit: Unit) {
+  const { store, list } = props.view;
   const range = store.range.value;
   const k = store.k.value;
   const { value } = unit;
@@ -77,20 +92,11 @@ function UnitView({ view, fragment, unit, first }: UnitProps) {
   const target = output && isTarget(store, unit);
   const chosen = isChosen(store, unit);
   const tint = output ? tintOf(store, unit) : null;
-  const selected = output ? target : chosen;
-  const option = first
-    ? {
-        id: `${store.uid}-unit-${unit.index}`,
-        role: "option" as const,
-        "aria-label": nameOf(store, unit, list),
-        "aria-selected": selected,
-        "aria-setsize": view.count,
-        "aria-posinset": (view.places.value.get(unit.index) ?? 0) + 1,
-        tabIndex: unit.index === view.tabStop.value ? 0 : -1,
-      }
-    : { "aria-hidden": true };
+  const told = isTold(props, fragment);
+  const option = told ? optionOf(props, unit, output ? target : chosen) : { "aria-hidden": true };
   return (
     <span
+      key={`${unit.index}-${start}`}
       {...option}
       class="xw-unit"
       data-unit={unit.index}
@@ -112,46 +118,36 @@ function UnitView({ view, fragment, unit, first }: UnitProps) {
         "--p": tint === null ? undefined : tint.toFixed(3),
       }}
     >
-      <bdi class="xw-unit-text">
-        <Bits bits={fragment.bits} ofText={fragment.ofText} />
-      </bdi>
+      <bdi class="xw-unit-text">{content(fragment)}</bdi>
     </span>
   );
 }
 
-function RunView({ view, line, run, base }: { view: ListView; line: Line; run: Run; base: boolean }) {
+function runOf(props: LineProps, run: Run, index: number) {
+  const { view } = props;
   const { all } = view.store.units.value;
-  const content = run.fragments.map((fragment) => {
+  const fragments = run.fragments.map((fragment) => {
     const unit = all[fragment.unit];
-    if (!unit) {
-      return (
-        <span key={fragment.start} class="xw-between" aria-hidden="true" style={{ width: `${fragment.width}px` }}>
-          <Bits bits={fragment.bits} ofText={fragment.ofText} />
-        </span>
-      );
-    }
-    // only the first fragment of a unit is its option
-    const first =
-      view.tells(line.index, unit.index) && line.fragments.find((one) => one.unit === unit.index) === fragment;
+    if (unit) return unitOf(props, fragment, unit);
     return (
-      <UnitView key={`${unit.index}-${fragment.start}`} view={view} fragment={fragment} unit={unit} first={first} />
+      <span key={fragment.start} class="xw-between" aria-hidden="true" style={{ width: `${fragment.width}px` }}>
+        {content(fragment)}
+      </span>
     );
   });
-  if (run.rightToLeft === base) return <>{content}</>;
+  if (run.rightToLeft === view.layout.value.rightToLeft) return fragments;
   return (
-    <span class="xw-run" role="presentation" dir={run.rightToLeft ? "rtl" : "ltr"}>
-      {content}
+    <span key={`run-${index}`} class="xw-run" role="presentation" dir={run.rightToLeft ? "rtl" : "ltr"}>
+      {fragments}
     </span>
   );
 }
 
-function LineView({ view, line, top }: { view: ListView; line: Line; top: number }) {
-  const base = view.layout.value.rightToLeft;
+function LineView(props: LineProps) {
+  const { view, line, top } = props;
   return (
     <div class="xw-line" role="presentation" style={{ top: `${top}px`, height: `${view.lineHeight.value}px` }}>
-      {line.runs.map((run, index) => (
-        <RunView key={index} view={view} line={line} run={run} base={base} />
-      ))}
+      {line.runs.map((run, index) => runOf(props, run, index))}
     </div>
   );
 }
@@ -218,7 +214,11 @@ export function TokenList({ view, label }: { view: ListView; label: string }) {
       removeEventListener("pointercancel", release);
     };
   }, [gestures]);
-  const { rightToLeft } = view.layout.value;
+  const { rightToLeft, lineOf } = view.layout.value;
+  const stop = view.tabStop.value;
+  const stopLine = lineOf.get(stop);
+  const { first } = view.inPage.value;
+  const each = view.lineHeight.value;
   return (
     <div class="xw-list" data-list={list}>
       <div
@@ -248,7 +248,14 @@ export function TokenList({ view, label }: { view: ListView; label: string }) {
           style={{ height: `${view.totalHeight}px` }}
         >
           {view.lines().map((line) => (
-            <LineView key={line.index} view={view} line={line} top={line.index * view.lineHeight.value} />
+            <LineView
+              key={line.index}
+              view={view}
+              line={line}
+              top={line.index * each}
+              stop={line.index === stopLine ? stop : -1}
+              heads={line.index === first}
+            />
           ))}
         </div>
       </div>

@@ -30,15 +30,21 @@ import { TokenTable } from "../tokens/table";
 import { TextMenu } from "../tokens/text-menu";
 import { EditPanel, WhatIfCard } from "../tokens/whatif";
 
+const TINT_WORDS = {
+  probability: "the darker, the less probable",
+  entropy: "the darker, the less sure: full at 5 nats",
+} as const;
+
 function Strip({ store }: { store: TokenStore }) {
   const prompt = useMemo(() => new ListView(store, "prompt"), [store]);
   const output = useMemo(() => new ListView(store, "output"), [store]);
+  const { tint } = store.display.value;
   if (store.task.value === "classify") return <TokenList view={prompt} label="text" />;
   return (
     <>
       <h3 class="xw-list-title">Prompt</h3>
       <TokenList view={prompt} label="prompt" />
-      <h3 class="xw-list-title">Output</h3>
+      <h3 class="xw-list-title">Output {tint !== "none" && <span class="xw-hint">· {TINT_WORDS[tint]}</span>}</h3>
       <TokenList view={output} label="output: choose what is explained" />
     </>
   );
@@ -128,11 +134,11 @@ function TokenStrip({ store }: { store: TokenStore }) {
                   <TokenLegend store={store} />
                 </>
               )}
+              <EditPanel store={store} />
+              <TokenTable store={store} />
             </div>
             <Side store={store} />
           </div>
-          <EditPanel store={store} />
-          <TokenTable store={store} />
           <TokenFooter store={store} />
         </>
       ) : (
