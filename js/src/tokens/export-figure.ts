@@ -4,7 +4,7 @@
 import { type Attributes, add, type Figure, pngOf, provenanceText, startFigure, wrap } from "../lib/figure";
 import { formatNumber } from "../lib/format";
 import { questionText } from "../lib/question-text";
-import { type Line, layOut, type Measure, PADDING, SPACING } from "./layout";
+import { type Line, layOut, type Measure, SPACING } from "./layout";
 import type { TokenStore } from "./store";
 
 const WIDTH = 760;
@@ -86,6 +86,7 @@ function addList(svg: Element, store: TokenStore, { title, from, to }: List, top
   const units = store.units.value.all;
   const [tokens, strip] = [store.tokens.value, store.strip.value];
   const inner = WIDTH - 2 * MARGIN;
+  const measure = measureText();
   const hidden = (stretch: number) => groups[ofStretch[stretch] ?? -1]?.special === true && !store.specials.value;
   const layout = layOut({
     text: store.text.value,
@@ -94,7 +95,7 @@ function addList(svg: Element, store: TokenStore, { title, from, to }: List, top
     to,
     unitOf: (stretch) => (hidden(stretch) ? -1 : (ofStretch[stretch] ?? -1)),
     surfaceOf: (stretch) => (hidden(stretch) ? "" : (tokens[strip[stretch]?.[2] ?? -1]?.[3] ?? "")),
-    measure: measureText(),
+    measure,
     available: inner,
   });
   const bars = store.show.value === "bars";
@@ -128,7 +129,8 @@ function addList(svg: Element, store: TokenStore, { title, from, to }: List, top
       const letters = shown.join("");
       if (letters.trim() === "") continue;
       const anchor = { x: x + one.width / 2, y: text + 15, "text-anchor": "middle", "font-size": SIZE };
-      const fitted = { textLength: Math.max(one.width - 2 * PADDING, 1).toFixed(1), lengthAdjust: "spacingAndGlyphs" };
+      // another font must not run into the neighbours
+      const fitted = { textLength: Math.min(measure(letters), one.width).toFixed(1), lengthAdjust: "spacingAndGlyphs" };
       add(svg, "text", { ...anchor, ...(one.unit >= 0 && fitted) }, letters);
     }
     y += each;
