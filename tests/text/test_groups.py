@@ -38,7 +38,7 @@ def check(tokens, groups):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(text=texts)
 def test_groups_are_a_partition_and_keep_sums(kind, text):
     tokens = tokenize(text, get(kind))
@@ -82,7 +82,7 @@ def test_sentences_lines_and_paragraphs():
 
 
 @given(text=texts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_starts_are_in_order(text):
     for unit in UNITS:
         found = starts(text, unit)

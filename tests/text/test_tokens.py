@@ -50,7 +50,7 @@ def test_the_strip_is_the_text(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=texts)
 def test_the_strip_is_any_text(kind, text):
     tokenizer = get(kind)

@@ -89,7 +89,7 @@ class SentenceClassifier(nn.Module):
     Token numbers [n, words] to logits [n, 3]. A hidden word's vector is zero.
     """
 
-    def __init__(self, words: int = 128, width: int = 32, heads: int = 4) -> None:
+    def __init__(self, words: int = 128, width: int = 96, heads: int = 4) -> None:
         super().__init__()
         self.heads = heads
         self.embed = nn.Embedding(words, width, padding_idx=MASK)
@@ -139,10 +139,10 @@ class Sentences:
 
 
 @cache
-def sentences(*, steps: int = 600, seed: int = 0) -> Sentences:
-    """Train on 6,000 sentences, test on 1,000 others. Takes a few seconds on a CPU and is kept for the rest of the process."""
-    made = written(7_000, seed)
-    train_part, test_part = made[:6_000], made[6_000:]
+def sentences(*, count: int = 6_000, steps: int = 400, seed: int = 0) -> Sentences:
+    """Train on `count` sentences, test on 1,000 others. Takes a few seconds on a CPU and is kept for the rest of the process."""
+    made = written(count + 1_000, seed)
+    train_part, test_part = made[:count], made[count:]
     tokenizer = WordTokenizer(vocabulary())
     model = seeded(SentenceClassifier, seed)
     checkpoints = _train(model, tokenizer.batch([one.text for one in train_part]), train_part, steps, seed)
@@ -244,10 +244,10 @@ def _visible(labels: Tensor, evaluation: Tensor, negator: Tensor, hide: Tensor) 
 
 
 def _batches(count: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Random rows, 64 at a time, none twice before all were seen."""
+    """Random rows, 32 at a time, none twice before all were seen."""
     done = 0
     while True:
-        for rows in torch.randperm(count, generator=generator).split(64):
+        for rows in torch.randperm(count, generator=generator).split(32):
             if done == steps:
                 return
             done += 1
