@@ -132,6 +132,20 @@ export function groupValue(values: Float32Array | null, members: readonly number
   return found;
 }
 
+/** The largest magnitude among the groups that count. */
+export function largestGroup(
+  groups: readonly Group[],
+  values: Float32Array,
+  agg: Aggregate,
+  specials: boolean,
+): number {
+  let largest = 0;
+  for (const { members, special } of groups) {
+    if (!special || specials) largest = Math.max(largest, Math.abs(groupValue(values, members, agg)) || 0);
+  }
+  return largest;
+}
+
 /** Every group with its value. Hidden special tokens count neither for ranks nor for shares. */
 export function unitsOf(
   groups: readonly Group[],

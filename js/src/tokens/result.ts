@@ -131,7 +131,8 @@ export function resultOfRow(matrix: Matrix, row: number, key: string, like: Resu
     meta: { ...like.meta, length: matrix.meta.columns, span, foil_token: null, foil: null },
     question: { ...like.question, target_label: label, foil_label: null, score: null },
     quality: {},
-    notices: [],
-    caption: "",
+    // what is wrong with the numbers of another answer says nothing about these
+    notices: like.notices.filter((notice) => notice.level === "info"),
+    caption: `${like.question.method_title} for ${label}, as in the matrix of all output tokens.`,
   };
 }

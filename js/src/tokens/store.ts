@@ -7,9 +7,28 @@ import type { Model } from "../lib/host";
 import { pageBackground } from "../lib/theme";
 import type { ClassScore, Named, Notice, Params, Quality, Question } from "../lib/traits";
 import { type Colours, coloursOf } from "./colours";
-import { cutsOf, type Group, type Grouping, groupStretches, type Unit, type Units, unitsOf } from "./groups";
+import {
+  cutsOf,
+  type Group,
+  type Grouping,
+  groupStretches,
+  largestGroup,
+  type Unit,
+  type Units,
+  unitsOf,
+} from "./groups";
 import { RegexGroups } from "./regex";
-import { Decoder, decodeMatrix, keyOf, keyOfMeta, type Matrix, methodKeyOf, type Result, resultOfRow } from "./result";
+import {
+  Decoder,
+  decodeMatrix,
+  keyOf,
+  keyOfMeta,
+  type Matrix,
+  methodKeyOf,
+  type Result,
+  resultOfRow,
+  rowOf,
+} from "./result";
 import { membersIn, merged, sumOf } from "./selection";
 import {
   type Aggregate,
@@ -458,7 +477,8 @@ export class TokenStore extends BaseStore {
     if (!matrix || !like || !span || span[0] !== span[1] || foil !== null || !matrix.have.has(span[0])) return null;
     const methods = this.methods.value;
     if (methodKeyOf(matrix.meta.key, methods) !== methodKeyOf(resolved, methods)) return null;
-    const label = this.tokens.value[this.nPrompt.value + span[0]]?.[3] ?? "";
+    const [start = 0, end = 0, , surface = ""] = this.tokens.value[this.nPrompt.value + span[0]] ?? [];
+    const label = `"${this.text.value.slice(start, end).trim() || surface}"`;
     return resultOfRow(matrix, span[0], key, like, label);
   }
 
@@ -484,18 +504,15 @@ export class TokenStore extends BaseStore {
     if (mode !== "all" || !result) return own;
     let largest = own;
     const take = (values: Float32Array) => {
-      const units = unitsOf(this.grouping.value.groups, values, this.agg.value, this.specials.value);
-      largest = Math.max(largest, units.largest);
+      const { groups } = this.grouping.value;
+      largest = Math.max(largest, largestGroup(groups, values, this.agg.value, this.specials.value));
     };
     const comparable = methodKeyOf(result.meta.key, this.methods.value);
     for (const other of this.held.value.values()) {
       if (methodKeyOf(other.meta.key, this.methods.value) === comparable) take(other.values);
     }
     const matrix = this.currentMatrix.value;
-    for (const row of matrix?.have ?? []) {
-      const { columns } = (matrix as Matrix).meta;
-      take((matrix as Matrix).values.subarray(row * columns, (row + 1) * columns));
-    }
+    if (matrix) for (const row of matrix.have) take(rowOf(matrix, row));
     return largest;
   }
 

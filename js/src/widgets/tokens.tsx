@@ -39,12 +39,17 @@ function Strip({ store }: { store: TokenStore }) {
   const prompt = useMemo(() => new ListView(store, "prompt"), [store]);
   const output = useMemo(() => new ListView(store, "output"), [store]);
   const { tint } = store.display.value;
+  const previewed = store.result.value?.key !== store.locked.value?.key;
   if (store.task.value === "classify") return <TokenList view={prompt} label="text" />;
   return (
     <>
       <h3 class="xw-list-title">Prompt</h3>
       <TokenList view={prompt} label="prompt" />
-      <h3 class="xw-list-title">Output {tint !== "none" && <span class="xw-hint">· {TINT_WORDS[tint]}</span>}</h3>
+      <h3 class="xw-list-title">
+        Output
+        {previewed && <span class="xw-title-note"> · preview of {store.about.value.question.target_label}</span>}
+        {tint !== "none" && <span class="xw-title-note"> · {TINT_WORDS[tint]}</span>}
+      </h3>
       <TokenList view={output} label="output: choose what is explained" />
     </>
   );
@@ -95,7 +100,9 @@ function EmptyState({ store }: { store: TokenStore }) {
 
 function TokenStrip({ store }: { store: TokenStore }) {
   const bindings = useMemo(() => tokenBindings(store), [store]);
-  const { question, quality, notices, caption } = store.about.value;
+  const { question, quality, caption } = store.about.value;
+  // a preview must not move the page under the pointer
+  const notices = store.locked.value?.notices ?? store.notices.value;
   const hasText = store.tokens.value.length > 0;
   const matrix = store.view.value === "matrix" && store.task.value === "generate";
   return (
