@@ -31,6 +31,7 @@ async function show(change: Record<string, unknown> = {}, state = classifyState(
   model = new KernelModel({ ...state, ...change });
   widgets.render({ model, el, signal: ended.signal });
   await vi.waitFor(() => expect(model.sentOf("ack")).not.toHaveLength(0));
+  await vi.waitFor(() => expect(el.querySelector(".xw-token-legend, .xw-matrix-panel")).not.toBeNull(), 4000);
   await settled();
 }
 
@@ -71,7 +72,7 @@ describe("words", () => {
   it("name a token with what it does, how much, and its rank", () => {
     expect(unitName({ ...eiffel, text: "Eiffel" })).toBe("Eiffel, supports Paris, +0.420, rank 1 of 8");
     expect(unitName({ ...eiffel, value: -0.42, target: "" })).toContain("opposes the answer, −0.420");
-    expect(unitName({ ...eiffel, unsigned: true })).toBe("␣Eiffel, influence, 0.420, rank 1 of 8");
+    expect(unitName({ ...eiffel, unsigned: true })).toBe("Eiffel, influence, 0.420, rank 1 of 8");
     expect(unitName({ ...eiffel, text: "[CLS]", value: Number.NaN })).toBe("[CLS], not attributed");
     expect(verbOf(0, false)).toBe("no influence");
   });

@@ -12,3 +12,9 @@ export function visible(surface: string): string {
     .replace(/[ \n\r\t\u00a0]/g, (sign) => SIGNS[sign] ?? sign)
     .replace(UNSEEN, (sign) => `⟨${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
+
+/** Words as they are read: a space among them is one, at their ends it is left out; all other marks show. */
+export function readable(text: string): string {
+  const inner = text.trim();
+  return inner === "" ? visible(text) : inner.replace(/[^ ]+/g, visible);
+}

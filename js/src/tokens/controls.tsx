@@ -116,6 +116,7 @@ function TopK({ store }: { store: TokenStore }) {
 
 export function TokenControls({ store }: { store: TokenStore }) {
   const { mode } = store.granularity.value;
+  const matrix = store.view.value === "matrix" && store.task.value === "generate";
   return (
     <div class="xw-controls xw-token-controls">
       <Segmented<GroupMode>
@@ -125,14 +126,18 @@ export function TokenControls({ store }: { store: TokenStore }) {
         segments={[...UNITS]}
         onChoose={(chosen) => store.setGranularity({ mode: chosen })}
       />
-      <Segmented<Show>
-        label="Show"
-        name={`${store.uid}-show`}
-        value={store.show.value}
-        segments={[...SHOWS]}
-        onChoose={(show) => store.local("show", show)}
-      />
-      <TopK store={store} />
+      {!matrix && (
+        <>
+          <Segmented<Show>
+            label="Show"
+            name={`${store.uid}-show`}
+            value={store.show.value}
+            segments={[...SHOWS]}
+            onChoose={(show) => store.local("show", show)}
+          />
+          <TopK store={store} />
+        </>
+      )}
       {store.task.value === "generate" && (
         <Segmented<View>
           label="View"

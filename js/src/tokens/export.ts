@@ -5,7 +5,7 @@ import { quoted } from "../lib/csv";
 import { fileFromKernel } from "../lib/kernel-file";
 import { latexNumber, latexText } from "../lib/latex";
 import { questionText } from "../lib/question-text";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import { figurePng, figureSvg } from "./export-figure";
 import type { TokenStore } from "./store";
 import { unitWord } from "./words";
@@ -30,7 +30,7 @@ export function latexOf(store: TokenStore): string {
   const { question } = store.about.value;
   const unit = store.unit.value;
   const rows = shownUnits(store).map((one) => {
-    const text = latexText(visible(store.textOf(one).trim()));
+    const text = latexText(readable(store.textOf(one)));
     const share = one.rank > 0 ? `${latexNumber(100 * one.share)}\\,\\%` : "--";
     return `  ${text} & ${latexNumber(one.value)} & ${share} & ${one.rank || "--"} \\\\`;
   });

@@ -1,7 +1,7 @@
 // The chosen phrase: what it adds up to, and what the model says without it.
 
 import { Sums } from "../components/sums";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import type { TokenStore } from "./store";
 
 /** Long phrases keep their beginning and end. */
@@ -10,11 +10,6 @@ export function abridged(text: string, most = 160): string {
   if (letters.length <= most) return text;
   const half = Math.floor((most - 3) / 2);
   return `${letters.slice(0, half).join("")} … ${letters.slice(-half).join("")}`;
-}
-
-/** Within a phrase a space is a space; other marks that cannot be seen still show. */
-function phraseText(text: string): string {
-  return abridged(visible(text).replace(/␣/g, " "));
 }
 
 export function PhraseCard({ store }: { store: TokenStore }) {
@@ -37,7 +32,7 @@ export function PhraseCard({ store }: { store: TokenStore }) {
         </button>
       </h3>
       <p class="xw-phrase-text" dir="auto">
-        <bdi>{phraseText(sum.text)}</bdi>
+        <bdi>{abridged(readable(sum.text))}</bdi>
       </p>
       <Sums {...sum} signed={!store.unsigned.value} />
       <button

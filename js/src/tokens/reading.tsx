@@ -1,7 +1,7 @@
 // The line under the strip: what is under the pointer or the keyboard, in words and numbers.
 
 import { formatCount, formatPercent } from "../lib/format";
-import { visible } from "../lib/visible";
+import { readable, visible } from "../lib/visible";
 import { abridged } from "./phrase";
 import type { TokenStore } from "./store";
 import { valueText, verbOf } from "./words";
@@ -32,7 +32,7 @@ export function TokenReading({ store }: { store: TokenStore }) {
   return (
     <p class="xw-readout">
       <span class="xw-place">
-        <bdi>{abridged(visible(store.textOf(unit)), 60)}</bdi>
+        <bdi>{abridged(readable(store.textOf(unit)), 60)}</bdi>
         {unit.members.length > 1 && <span class="xw-quiet"> = {piecesOf(store, unit.members)}</span>}
       </span>
       <span class="xw-reading" data-direction={unsigned ? 0 : Math.sign(unit.value) || 0}>

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { formatCount, formatPercent } from "../lib/format";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import type { Unit } from "./groups";
 import type { TokenStore } from "./store";
 import { countOfUnits, unitWord, valueText, verbOf } from "./words";
@@ -82,7 +82,7 @@ export function TokenTable({ store }: { store: TokenStore }) {
               <td class="xw-cell-number">{unit.rank || "–"}</td>
               <td class="xw-cell-text" dir="auto">
                 <button type="button" class="xw-link" onClick={() => store.goTo(unit.members[0] ?? 0, false)}>
-                  <bdi>{visible(store.textOf(unit).trim())}</bdi>
+                  <bdi>{readable(store.textOf(unit))}</bdi>
                 </button>
               </td>
               <td class="xw-cell-number">{valueText(unit.value, unsigned)}</td>

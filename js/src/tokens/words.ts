@@ -1,7 +1,7 @@
 // What the strip says in words: names for screen readers, captions and files. Pure functions; text is shown literally.
 
 import { formatNumber, formatPercent, formatScore, formatSigned } from "../lib/format";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import type { GroupMode, Span, Step } from "./traits";
 
 /** One of what is counted. */
@@ -46,7 +46,7 @@ export interface Spoken {
 
 /** "Eiffel, supports Paris, +0.42, rank 1 of 8" */
 export function unitName({ text, value, unsigned, target, rank, count }: Spoken): string {
-  const surface = visible(text);
+  const surface = readable(text);
   const verb = verbOf(value, unsigned);
   if (Number.isNaN(value)) return `${surface}, ${verb}`;
   const towards = verb === "supports" || verb === "opposes" ? `${verb} ${target || "the answer"}` : verb;
@@ -60,17 +60,9 @@ export function spanNumber([first, last]: Span): string {
 
 /** An output token's name: "Paris, probability .81, rank 1, entropy 0.90 nats". */
 export function outputName(text: string, step: Step | undefined): string {
-  const surface = visible(text);
+  const surface = readable(text);
   if (!step) return surface;
   return `${surface}, probability ${formatScore(step.p)}, rank ${step.rank}, entropy ${formatNumber(step.entropy)} nats`;
-}
-
-/** What the strip shows, for captions under files and for the live region. */
-export function summaryText(strongest: readonly Spoken[], mode: GroupMode): string {
-  const [first] = strongest;
-  if (!first) return "nothing has been attributed yet";
-  const names = strongest.map(({ text, value, unsigned }) => `${visible(text)} ${valueText(value, unsigned)}`);
-  return `the strongest of ${countOfUnits(first.count, mode)}: ${names.join(", ")}`;
 }
 
 export function shareText(share: number): string {
