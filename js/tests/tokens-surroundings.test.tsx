@@ -273,6 +273,15 @@ describe("the question", () => {
     expect(model.get("request_id")).toBe(1);
   });
 
+  it("has no contrast where the foil is what came", async () => {
+    const params = { ...(generateState().params as object), foil_token: 0 };
+    await show({ params }, generateState());
+    const menu = el.querySelector<HTMLSelectElement>("select[aria-label='token to contrast with']");
+    expect(menu?.selectedOptions[0]?.textContent).toBe("anything else");
+    // answers without a contrast are there to go to
+    expect(el.querySelectorAll("[data-list=output] [data-open]")).toHaveLength(1);
+  });
+
   it("offers without a kernel only what the page holds", async () => {
     mountStatic(el, generateState());
     await settled();

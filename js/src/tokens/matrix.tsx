@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
 import { formatNumber } from "../lib/format";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import { cssOf } from "./colours";
 import { type Cell, MatrixView } from "./matrix-view";
 import { choose, isTarget } from "./outputs";
@@ -32,8 +32,8 @@ function nameOf(store: TokenStore, view: MatrixView, cell: Cell): string {
   const row = cells?.rows[cell.row];
   const column = cells?.columns[cell.column];
   if (!row || !column) return "";
-  const output = visible(store.textOf(row));
-  const input = visible(store.textOf(column));
+  const output = readable(store.textOf(row));
+  const input = readable(store.textOf(column));
   const value = view.valueAt(cell);
   if (Number.isNaN(value)) {
     return view.isLater(cell) ? `${input} comes after ${output}` : `${input} for ${output}: not computed`;
@@ -151,7 +151,7 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
         <div class="xw-matrix-head" aria-hidden="true">
           {cells.columns.map((group, index) => (
             <span key={group.index} class="xw-matrix-column" data-output={group.part === "output" || undefined}>
-              <bdi data-here={view.hover.value?.column === index || undefined}>{visible(store.textOf(group))}</bdi>
+              <bdi data-here={view.hover.value?.column === index || undefined}>{readable(store.textOf(group))}</bdi>
             </span>
           ))}
         </div>
@@ -159,7 +159,7 @@ function Grid({ store, view }: { store: TokenStore; view: MatrixView }) {
       <div class="xw-matrix-rows" aria-hidden="true">
         {cells.rows.map((group) => (
           <span key={group.index} class="xw-matrix-row" data-target={isTarget(store, group) || undefined}>
-            <bdi>{visible(store.textOf(group))}</bdi>
+            <bdi>{readable(store.textOf(group))}</bdi>
           </span>
         ))}
       </div>

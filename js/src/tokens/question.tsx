@@ -50,9 +50,12 @@ function FoilMenu({ store }: { store: TokenStore }) {
   const [, last] = store.span.value;
   const step = store.steps.value[last];
   const surface = store.tokens.value[store.nPrompt.value + last]?.[3] ?? "";
-  const foil = store.foilToken.value;
+  const candidates = step ? candidatesOf(step, surface) : [];
+  // what came, asked for as its own contrast, is none
+  const asked = store.foilToken.value;
+  const foil = candidates.some((one) => one.chosen && one.id === asked) ? null : asked;
   const items: MenuItem[] = [{ value: "", title: "anything else" }];
-  for (const one of step ? candidatesOf(step, surface) : []) {
+  for (const one of candidates) {
     // the sentence needs no number
     const chance = one.id === foil ? "" : ` ${formatScore(one.p)}`;
     if (!one.chosen) items.push({ value: String(one.id), title: `“${short(one.text)}”${chance}` });

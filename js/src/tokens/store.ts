@@ -233,7 +233,9 @@ export class TokenStore extends BaseStore {
     this.result = computed(() => {
       const preview = this.preview.value;
       const locked = this.locked.value;
-      return (preview !== null && this.#held({ ...this.#answered(), span: [preview, preview] })) || locked;
+      return (
+        (preview !== null && this.#held({ ...this.#answered(), span: [preview, preview], foil_token: null })) || locked
+      );
     });
     this.about = computed(() => {
       const result = this.result.value;
@@ -250,7 +252,7 @@ export class TokenStore extends BaseStore {
       if (this.task.value !== "generate") return new Set();
       const found = new Set<number>();
       for (let place = 0; place < this.tokens.value.length - this.nPrompt.value; place++) {
-        if (this.#held({ ...this.#answered(), span: [place, place] })) found.add(place);
+        if (this.#held({ ...this.#answered(), span: [place, place], foil_token: null })) found.add(place);
       }
       return found;
     });
