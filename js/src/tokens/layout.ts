@@ -8,6 +8,8 @@ import type { StretchTuple } from "./traits";
 export const PADDING = 2;
 export const SPACING = 1;
 const NARROWEST = 8;
+/** Inside a word even a sign is as wide as it is. */
+const GLUED_NARROWEST = 4;
 
 /** A bit of text: as it is, as a sign in its place, or as room before a unit. */
 export interface Bit {
@@ -198,7 +200,8 @@ function fragmentsOf(pieces: readonly Piece[], { measure, available }: LayoutInp
     one.lead = first?.kind === "lead" ? measure(" ") : 0;
     const body = measure(shownText(first?.kind === "lead" ? one.bits.slice(1) : one.bits));
     const sides = (one.glued ? 0 : PADDING) + (fragments[place + 1]?.glued ? 0 : PADDING);
-    const room = one.unit >= 0 ? Math.max(body + sides, NARROWEST) : body;
+    const least = sides < 2 * PADDING ? GLUED_NARROWEST : NARROWEST;
+    const room = one.unit >= 0 ? Math.max(body + sides, least) : body;
     one.width = Math.min(Math.ceil(10 * room) / 10, Math.max(available - one.lead, NARROWEST));
     one.left = left + one.lead;
     left += one.lead + one.width + (one.unit >= 0 ? SPACING : 0);
