@@ -501,7 +501,7 @@ def test_one_channel_has_one_reduction(make: Make, example: Example) -> None:
         (torch.zeros(1, 3, 24, 24, dtype=torch.uint8), "integer_input"),
         (torch.full((1, 3, 24, 24), float("nan")), "non_finite_input"),
         (torch.zeros(0, 3, 24, 24), "empty_batch"),
-        ("cat.jpg", "no_tensor"),
+        ("cat.jpg", "no_tokenizer"),
     ],
 )
 def test_inputs_that_are_no_images_are_refused_at_once(make: Make, model: Colourful, inputs: Any, code: str) -> None:

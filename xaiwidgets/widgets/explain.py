@@ -15,6 +15,7 @@ from xaiwidgets.widgets.questions import by_number, with_batch
 from xaiwidgets.widgets.reductions import REDUCTIONS
 from xaiwidgets.widgets.token_strip import TokenStrip
 from xaiwidgets.widgets.tokens.explain import explain_text, is_text
+from xaiwidgets.widgets.tokens.subject import Options
 from xaiwidgets.widgets.words import Labels
 
 DEFAULT_METHOD = "integrated_gradients"
@@ -78,11 +79,14 @@ def explain(
         ModelError: the model is in training mode, or is no model.
     """
     if tokenizer is not None or tokens is not None or is_text(inputs):
+        options = Options(
+            score=score, forward=forward, batch_size=batch_size, training=training, target=target, labels=labels,
+            generate=generate, continuation=continuation, sample=sample, temperature=temperature, seed=seed,
+            max_length=max_length, special=special, numbers=wrt if isinstance(wrt, str) else "input_ids",
+        )  # fmt: skip
         return explain_text(
-            model, inputs, target=target, method=method or DEFAULT_METHOD, labels=labels, score=score, forward=forward,
-            batch_size=batch_size, training=training, tokenizer=tokenizer, tokens=tokens, generate=generate,
-            continuation=continuation, max_length=max_length, special=special, sample=sample, temperature=temperature,
-            seed=seed, parameters=parameters,
+            model, inputs, options, tokenizer=tokenizer, words=tokens, method=method or DEFAULT_METHOD,
+            parameters=parameters,
         )  # fmt: skip
     chosen = find_method(method or DEFAULT_METHOD)
     numbers = by_number(target)

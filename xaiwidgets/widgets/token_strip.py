@@ -27,6 +27,7 @@ from xaiwidgets.widgets.tokens.answers import Answers, Matrix, is_signed, row_of
 from xaiwidgets.widgets.tokens.asks import Request
 from xaiwidgets.widgets.tokens.figure import Drawn, figure, grouped
 from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values, text_traits
+from xaiwidgets.widgets.tokens.selection import summed
 from xaiwidgets.widgets.tokens.state import TokenState
 from xaiwidgets.widgets.tokens.subject import Answer, Change
 
@@ -307,23 +308,8 @@ class TokenStrip(TokenState):
             self._sum_selection()
 
     def _sum_selection(self) -> None:
-        """What the selected words add up to, as the page says it."""
         answer = self._results.get("answer")
-        if answer is None or not self.selection:
-            self.selection_sum = {}
-            return
-        tokens, values = self._tokens, np.nan_to_num(row_of(answer)).astype(np.float64)
-        places = [tuple(characters(tokens.text, end) for end in pair) for pair in self.selection]
-        chosen = np.array([
-            any(one.start < end and one.end > start for start, end in places) for one in tokens.items
-        ])  # fmt: skip
-        own, total = values[chosen], float(np.abs(values).sum())
-        self.selection_sum = {
-            "sum": float(own.sum()), "positive": float(own.clip(0, None).sum()),
-            "negative": float(own.clip(None, 0).sum()), "share": float(own.sum()) / total if total else 0.0,
-            "tokens": int(chosen.sum()),
-            "text": " … ".join(words.encodable(tokens.text[start:end]) for start, end in places),
-        }  # fmt: skip
+        self.selection_sum = {} if answer is None else summed(row_of(answer), self._tokens, self.selection)
 
     # --- the ends ---------------------------------------------------------------------------------------------------
 

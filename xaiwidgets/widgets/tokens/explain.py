@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from xaiwidgets.engine.errors import ParameterError
@@ -12,7 +13,7 @@ from xaiwidgets.widgets.questions import by_number
 from xaiwidgets.widgets.token_strip import TokenStrip
 
 from .answers import Answers
-from .asks import OF_VECTORS, Menu, described
+from .asks import UNITS, Menu, described
 from .reading import is_text, read_all
 from .subject import Options
 
@@ -21,47 +22,29 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 def explain_text(
-    model: Any, inputs: Any, *, target: Any, method: str, labels: Any, score: str, forward: Any, batch_size: Any,
-    training: bool | None, tokenizer: Any, tokens: Any, generate: int | None, continuation: Any, max_length: int | None,
-    special: bool, sample: bool, temperature: float, seed: int, parameters: dict[str, Any],
-) -> TokenStrip:  # fmt: skip
-    """See `xaiwidgets.explain`."""
-    check_mode(module_of(model), training)
+    model: Any, inputs: Any, options: Options, *, tokenizer: Any, words: Any, method: str, parameters: dict[str, Any]
+) -> TokenStrip:
+    """See `xaiwidgets.explain`. `words`: of token numbers, one string for each position."""
+    check_mode(module_of(model), options.training)
     chosen = find_method(method)
     checked = chosen.check(parameters)
-    task = "generate" if generate is not None or continuation is not None or _goes_on(model) else "classify"
+    generate = options.generate
     if generate is not None and (isinstance(generate, bool) or not isinstance(generate, int) or generate < 1):
         raise ParameterError(
             "parameter_range", f"generate={generate!r} does not fit", hint="How many tokens: 1 or more."
         )
-    numbers = by_number(target) if task == "classify" else None
-    given = {name: value for name, value in checked.items() if not isinstance(value, PLAIN) and name in parameters}
-    menu = Menu(tokenizer, given)
-    baseline = checked.get("baseline", "zeros")
-    known = {entry["name"] for entry in menu.baselines()}
-    if (
-        "baseline" in parameters
-        and "baseline" not in given
-        and (not isinstance(baseline, str) or baseline not in known)
-    ):
-        given["baseline"] = baseline
-    if "regions" in parameters and not isinstance(parameters["regions"], str):
-        given["regions"] = parameters["regions"]
-    if "baseline" in given:
-        baseline = GIVEN
-    elif baseline not in known:
-        baseline = next(iter(OF_VECTORS))
-    options = Options(
-        score=score, forward=forward, batch_size=batch_size, training=training, target=None if numbers else target,
-        labels=labels, sample=sample, temperature=temperature, seed=seed, continuation=continuation,
-        max_length=max_length, special=special, **({} if generate is None else {"generate": generate}),
-    )  # fmt: skip
-    texts = read_all(inputs, tokenizer, tokens, model, options)
-    answers = Answers(model, texts, tokenizer, menu, options, task=task)
+    asked = generate is not None or options.continuation is not None
+    task = "generate" if asked or _goes_on(model) else "classify"
+    numbers = by_number(options.target) if task == "classify" else None
+    if numbers is not None:
+        options = replace(options, target=None)
+    given, baseline = _beyond_json(parameters, checked, tokenizer)
+    texts = read_all(inputs, tokenizer, words, model, options)
+    answers = Answers(model, texts, tokenizer, Menu(tokenizer, given), options, task=task)
     strip = TokenStrip(
         answers,
-        labels=labels,
-        score=score,
+        labels=options.labels,
+        score=options.score,
         task=task,
         methods=[described(chosen)],  # the others follow once the model has been seen to run
         params={
@@ -76,6 +59,21 @@ def explain_text(
     )  # fmt: skip
     strip.run()
     return strip
+
+
+def _beyond_json(parameters: dict[str, Any], checked: dict[str, Any], tokenizer: Any) -> tuple[dict[str, Any], str]:
+    """The parameter values that a page cannot hold, and the name under which it knows the baseline."""
+    given = {name: value for name, value in checked.items() if not isinstance(value, PLAIN) and name in parameters}
+    regions = parameters.get("regions", UNITS[0])
+    if not isinstance(regions, str) or regions not in UNITS:
+        given["regions"] = regions
+    known = [entry["name"] for entry in Menu(tokenizer, {}).baselines()]
+    baseline = checked.get("baseline")
+    if "baseline" not in parameters:
+        return given, baseline if baseline in known else known[0]
+    if not isinstance(baseline, str) or baseline not in known:
+        return given | {"baseline": baseline}, GIVEN
+    return given, baseline
 
 
 def _goes_on(model: Any) -> bool:

@@ -24,6 +24,8 @@ from .changes import masked, part_sizes, shared_out
 from .reading import Read, limit, read
 from .subject import Change, Interrupt, Notes, Options, Progress
 
+GENERATED = 20
+"""Tokens that a language model goes on with if nobody says how many."""
 SHOWN_WORDS = 6
 """Output tokens that a title names."""
 
@@ -56,7 +58,7 @@ class Generating:
         room = limit(self._model, self._tokenizer) - len(self._prompt)
         if room < 1:
             raise InputError("text_too_long", "The prompt leaves no room for an answer", hint="Pass a shorter one.")
-        most = min(options.generate, room)
+        most = min(options.generate or GENERATED, room)
 
         def told(count: int) -> None:
             interrupt()

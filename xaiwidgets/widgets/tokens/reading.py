@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.state import module_of
+from xaiwidgets.text.generation import output_tokens
 from xaiwidgets.text.tokenizers import tokenize, words_of
 from xaiwidgets.text.tokens import Tokens
 
@@ -46,10 +47,11 @@ def read_all(inputs: Any, tokenizer: Any, words: Sequence[Any] | None, model: An
         if words is not None and tokenizer is None:
             tokenizer = words if len(texts) == 1 else None
         return [read(one, tokenizer, model, options) for one in texts]
-    named = dict(inputs) if isinstance(inputs, Mapping) else {"input_ids": inputs}
-    ids = named.pop("input_ids", None)
+    name = options.numbers
+    named = dict(inputs) if isinstance(inputs, Mapping) else {name: inputs}
+    ids = named.pop(name, None)
     if ids is None:
-        raise InputError("not_a_text", "There are no input_ids among the inputs", f"Got {', '.join(map(str, named))}.")
+        raise InputError("not_a_text", f"There are no {name} among the inputs", f"Got {', '.join(map(str, named))}.")
     ids = torch.as_tensor(np.asarray(ids) if isinstance(ids, list) else ids).detach().cpu()
     ids = ids[None] if ids.ndim == 1 else ids
     if ids.ndim != 2 or ids.is_floating_point() or not ids.numel():
@@ -96,7 +98,8 @@ def _row(ids: Tensor, row: int, named: dict[str, Any], tokenizer: Any, words: An
     shown = None if words is None else [str(word) for word in words]
     if shown is not None and len(shown) == ids.shape[1]:
         shown = [word for word, keep in zip(shown, kept.tolist(), strict=True) if keep]
-    tokens = words_of(ids[row][kept].tolist(), tokenizer, shown)
+    numbers = ids[row][kept].tolist()
+    tokens = words_of(numbers, tokenizer, shown) if shown is not None else _decoded(numbers, tokenizer)
     inputs = {name: tuple(map(int, value[kept].tolist())) for name, value in own.items()}
     more = {
         name: value[row : row + 1] if isinstance(value, Tensor) and len(value) == len(ids) else value
@@ -104,6 +107,15 @@ def _row(ids: Tensor, row: int, named: dict[str, Any], tokenizer: Any, words: An
         if name not in own
     }
     return Read(replace(tokens, inputs=tokens.inputs | inputs), more)
+
+
+def _decoded(ids: list[int], tokenizer: Any) -> Tokens:
+    """The text that some tokens make together; one word after the other, where the tokenizer cannot tell."""
+    if tokenizer is None or not callable(getattr(tokenizer, "decode", None)):
+        return words_of(ids, tokenizer)
+    found = output_tokens(Tokens("", ()), ids, tokenizer, joined=False)
+    items = tuple(replace(one, part="prompt") for one in found.items)
+    return replace(found, items=items, inputs={"input_ids": found.inputs["input_ids"]})
 
 
 def _each_token(value: Any, ids: Tensor) -> bool:

@@ -24,8 +24,10 @@ class Options:
 
     score, forward, batch_size, training   as for a Session
     target      what classification explains if nobody says
-    generate    how many tokens a language model goes on with, at most
+    generate    how many tokens a language model goes on with, at most; None if nobody said
     continuation, sample, temperature, seed   as for `generate`
+    max_length, special   as for `tokenize`
+    numbers     what the token numbers are called among the model's inputs
     """
 
     score: str = "logit"
@@ -34,13 +36,14 @@ class Options:
     training: bool | None = None
     target: Any = None
     labels: Any = None
-    generate: int = 20
+    generate: int | None = None
     continuation: Any = None
     sample: bool = False
     temperature: float = 1.0
     seed: int = 0
     max_length: int | None = None
     special: bool = True
+    numbers: str = "input_ids"
 
     def session(self, length: int) -> dict[str, Any]:
         """Arguments of the sessions about a text of so many tokens."""
