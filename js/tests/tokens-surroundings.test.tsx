@@ -469,6 +469,19 @@ describe("keys", () => {
     expect(model.saves).toBe(0);
   });
 
+  it("keep their place in the text when it is read in other units", async () => {
+    await show();
+    const name = () => document.activeElement?.getAttribute("aria-label") ?? "";
+    const option = (start: string) => el.querySelector<HTMLElement>(`[role=option][aria-label^="${start}"]`);
+    option("help")?.focus();
+    press("ArrowRight", {}, "[role=option][aria-label^=help]");
+    await vi.waitFor(() => expect(name()).toMatch(/^ful,/));
+    press("g", {}, widget);
+    await vi.waitFor(() => expect(name()).toMatch(/^unhelpful,/));
+    press("G", { shiftKey: true }, widget);
+    await vi.waitFor(() => expect(name()).toMatch(/^ful,/));
+  });
+
   it("ask for classes, foils, the matrix", async () => {
     await show();
     press("f", {}, widget);

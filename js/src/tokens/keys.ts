@@ -28,12 +28,25 @@ function next<T>(list: readonly T[], current: T, step = 1): T {
   return list[(list.indexOf(current) + step + list.length) % list.length] ?? current;
 }
 
+/** Change what the list is made of. If the keyboard is in it, it stays at the same place of the text. */
+function regroup(store: TokenStore, change: () => void): void {
+  const { activeElement } = store.element.getRootNode() as Document | ShadowRoot;
+  const inside = activeElement?.closest("[data-xw-map]") && store.element.contains(activeElement);
+  change();
+  const token = store.cursor.value?.token;
+  const here = token === undefined ? null : store.unitOf(token);
+  if (!inside || !here) return;
+  const after = store.units.value.all.slice(here.index);
+  const shown = [...after, here].find((unit) => store.isShown(unit)) ?? here;
+  store.goTo(shown.index === here.index ? (token ?? 0) : (shown.members[0] ?? 0));
+}
+
 /** The next unit; a pattern only where there is one. */
 function stepGranularity(store: TokenStore, step: 1 | -1): void {
   const { mode, regex } = store.granularity.value;
   const modes = MODES.filter((one) => one !== "regex" || regex !== "" || mode === "regex");
   const chosen = next(modes, mode, step);
-  store.setGranularity({ mode: chosen });
+  regroup(store, () => store.setGranularity({ mode: chosen }));
   store.announcer.say(`by ${unitWord(chosen)}: ${countOfUnits(store.units.value.ranked, chosen)}`);
 }
 
@@ -106,7 +119,7 @@ function reading(store: TokenStore): TokenBinding[] {
       print: "s",
       help: "next drawing: bars, tint, underline",
       run: used(() => {
-        store.local("show", next(SHOWS, store.show.value));
+        regroup(store, () => store.local("show", next(SHOWS, store.show.value)));
         store.announcer.say(store.show.value);
       }),
     },
@@ -122,7 +135,7 @@ function reading(store: TokenStore): TokenBinding[] {
       print: "x",
       help: "special tokens",
       run: used(() => {
-        store.local("specials", !store.specials.value);
+        regroup(store, () => store.local("specials", !store.specials.value));
         store.announcer.say(`special tokens ${store.specials.value ? "shown" : "hidden"}`);
       }),
     },
