@@ -197,7 +197,8 @@ function fragmentsOf(pieces: readonly Piece[], { measure, available }: LayoutInp
   let left = 0;
   fragments.forEach((one, place) => {
     const [first] = one.bits;
-    one.lead = first?.kind === "lead" ? measure(" ") : 0;
+    // no line is indented by the space before its first word
+    one.lead = first?.kind === "lead" && place > 0 ? measure(" ") : 0;
     const body = measure(shownText(first?.kind === "lead" ? one.bits.slice(1) : one.bits));
     const sides = (one.glued ? 0 : PADDING) + (fragments[place + 1]?.glued ? 0 : PADDING);
     const least = sides < 2 * PADDING ? GLUED_NARROWEST : NARROWEST;
