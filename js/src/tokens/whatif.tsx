@@ -6,6 +6,7 @@ import { useFocusWhileOpen } from "../lib/focus";
 import { formatSeconds } from "../lib/format";
 import { abridged } from "./phrase";
 import type { TokenStore } from "./store";
+import type { TextWhatIf } from "./traits";
 
 /** After the last letter. */
 const TYPED_MS = 350;
@@ -71,16 +72,15 @@ export function EditPanel({ store }: { store: TokenStore }) {
         </button>
         <span class="xw-quiet">{asking ? "asking the model…" : "the answer follows as you type"}</span>
       </div>
+      {store.whatIf.value && <Answer store={store} result={store.whatIf.value} />}
     </div>
   );
 }
 
-export function WhatIfCard({ store }: { store: TokenStore }) {
-  const result = store.whatIf.value;
-  if (!result) return null;
+function Answer({ store, result }: { store: TokenStore; result: TextWhatIf }) {
   const { before, after, p_before: was, p_after: is } = result;
   return (
-    <div class="xw-region" role="group" aria-label="what if">
+    <div class="xw-region xw-answer" role="group" aria-label="what if">
       <h3 class="xw-heading">
         What if <span class="xw-hint">{formatSeconds(result.seconds)}</span>
       </h3>
@@ -95,4 +95,10 @@ export function WhatIfCard({ store }: { store: TokenStore }) {
       )}
     </div>
   );
+}
+
+/** Beside the phrase; while the text is edited it stands there. */
+export function WhatIfCard({ store }: { store: TokenStore }) {
+  const result = store.whatIf.value;
+  return result && !store.editOpen.value ? <Answer store={store} result={result} /> : null;
 }
