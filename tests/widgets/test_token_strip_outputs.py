@@ -68,6 +68,9 @@ def test_spans_and_foils(strip: Any) -> None:
     np.testing.assert_allclose(values(strip), contrast, atol=1e-5)
     assert strip.values_meta["foil_token"] == other
     assert "rather than" in strip.caption
+    ask(strip, span=[0, 1], foil_token=other)  # the words before cancel out
+    np.testing.assert_allclose(values(strip), contrast, atol=1e-5)
+    assert strip.values_meta["span"] == [1, 1]
     ask(strip, span=[1, 3], foil_token=None)
     assert strip.error["code"] == "out_of_range"
     ask(strip, span=[1, 1], foil_token=64)

@@ -112,6 +112,22 @@ def test_what_the_page_owns_starts_nothing(make: Make) -> None:
             widget.granularity = wrong
 
 
+def test_the_pages_own_sum_is_not_sent_back(make: Make, recorded: list[RecordingComm]) -> None:
+    widget = make(Bag(), "one two three", tokenizer=Words(), method="input_x_gradient")
+    own = values(widget)[:2].astype(float)
+    said = {
+        "sum": own.sum() * (1 + 1e-6), "positive": own.clip(0).sum(), "negative": own.clip(None, 0).sum(), "share": 0.25,
+        "tokens": 2, "text": "one two",
+    }  # fmt: skip
+    before = len(widget.comm.sent)
+    write(widget, selection=[[0, 7]], selection_sum=said)
+    assert widget.selection_sum["share"] == 0.25
+    assert not [state for state in widget.comm.sent[before:] if state[0]["method"] == "update"]
+    ask(widget, method="saliency")
+    assert widget.selection_sum["sum"] == pytest.approx(float(values(widget)[:2].sum()), rel=1e-5)
+    assert recorded
+
+
 def test_messages(make: Make) -> None:
     widget = make(Bag(), "👍 one two", tokenizer=Words(), method="input_x_gradient")
     with expecting(widget, "whatif", lambda found: found.get("text") == "another"):

@@ -27,7 +27,7 @@ from xaiwidgets.widgets.tokens.answers import Answers, Matrix, is_signed, row_of
 from xaiwidgets.widgets.tokens.asks import Request
 from xaiwidgets.widgets.tokens.figure import Drawn, figure, grouped
 from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values, text_traits
-from xaiwidgets.widgets.tokens.selection import summed
+from xaiwidgets.widgets.tokens.selection import same_sum, summed
 from xaiwidgets.widgets.tokens.state import TokenState
 from xaiwidgets.widgets.tokens.subject import Answer, Change
 
@@ -309,7 +309,9 @@ class TokenStrip(TokenState):
 
     def _sum_selection(self) -> None:
         answer = self._results.get("answer")
-        self.selection_sum = {} if answer is None else summed(row_of(answer), self._tokens, self.selection)
+        found = {} if answer is None else summed(row_of(answer), self._tokens, self.selection)
+        if not same_sum(found, self.selection_sum):
+            self.selection_sum = found
 
     # --- the ends ---------------------------------------------------------------------------------------------------
 

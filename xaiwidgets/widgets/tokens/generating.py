@@ -89,9 +89,11 @@ class Generating:
         foil = params.get("foil_token")
         if foil is not None and (isinstance(foil, bool) or not isinstance(foil, int) or not 0 <= foil < self._words):
             raise InputError("out_of_range", f"foil_token={foil!r} is no token", hint="Choose one of the alternatives.")
-        one = span[0] == span[1]
-        same = one and foil == self._done.output.ids[span[0]]
-        return replace(request, span=span, foil_token=None if same else foil)
+        if foil == self._done.output.ids[span[1]]:
+            foil = None
+        if foil is not None:
+            span = (span[1], span[1])  # what comes before is the same with either word, and cancels out
+        return replace(request, span=span, foil_token=foil)
 
     def question(self, request: Request) -> dict[str, Any]:
         assert request.span is not None  # noqa: S101 - settled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,3 +30,12 @@ def summed(values: NDArray[np.floating[Any]], tokens: Tokens, selection: Sequenc
         "tokens": sum(chosen),
         "text": " … ".join(encodable(tokens.text[start:end]) for start, end in places),
     }
+
+
+def same_sum(own: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether the page has said the same already: its numbers are rounded, and its share is of what it shows."""
+    if not own or own.keys() != said.keys():
+        return dict(own) == dict(said)
+    size = abs(own["positive"]) + abs(own["negative"])
+    near = all(abs(own[name] - said[name]) <= 1e-4 * size for name in ("sum", "positive", "negative"))
+    return near and (own["tokens"], own["text"]) == (said["tokens"], said["text"])
