@@ -175,7 +175,6 @@ export class TokenStore extends BaseStore {
   readonly moreOpen = makeSignal(false);
   readonly searchOpen = makeSignal(false);
   readonly editOpen = makeSignal(false);
-  readonly foilsOpen = makeSignal(false);
 
   readonly #regex: RegexGroups;
   readonly #askingColumns = makeSignal(false);
