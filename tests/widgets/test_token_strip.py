@@ -275,3 +275,12 @@ def test_a_trained_model_is_another_one(make: Make) -> None:
         model.last.weight.mul_(2)
     strip.run().wait(30)
     assert not np.allclose(values(strip), before)
+
+
+def test_classes_are_called_as_the_model_calls_them(make: Make) -> None:
+    model = Bag()
+    model.config = type("Config", (), {"id2label": {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}})
+    assert make(model, "one two", tokenizer=Words(), target=1).question["target_label"] == "class 1"
+    model.config.id2label = {0: "bad", 1: "so-so", 2: "good"}
+    assert make(model, "one two", tokenizer=Words(), target=1).question["target_label"] == "so-so"
+    assert make(model, "one two", tokenizer=Words(), target=1, labels=LABELS).question["target_label"] == "bee"

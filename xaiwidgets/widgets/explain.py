@@ -56,7 +56,7 @@ def explain(
         target: the class to explain; `None` explains the predicted class. Also a tensor of classes, a `Contrast` or a
             callable from the output to one number a row, as for `attribute`.
         method: a name from `xaiwidgets.methods()`; integrated gradients by default. The widget can change it.
-        labels: class names, a list or a dict by class number.
+        labels: class names, a list or a dict by class number; of texts, the model's own names if it has any.
         image: what to show: a picture (or a list of them), or a callable from the input batch to values in 0..1 that
             undoes the normalisation. Without it, the usual normalisations are recognised and the widget says so.
         tokenizer: of texts: Hugging Face's, SentencePiece's, a `tokenizers.Tokenizer`, or any function from a text to

@@ -36,8 +36,9 @@ def explain_text(
     asked = generate is not None or options.continuation is not None
     task = "generate" if asked or _goes_on(model) else "classify"
     numbers = by_number(options.target) if task == "classify" else None
-    if numbers is not None:
-        options = replace(options, target=None)
+    target = None if numbers is not None else options.target
+    labels = _own_labels(model) if options.labels is None else options.labels
+    options = replace(options, target=target, labels=labels)
     given, baseline = _beyond_json(parameters, checked, tokenizer)
     texts = read_all(inputs, tokenizer, words, model, options)
     answers = Answers(model, texts, tokenizer, Menu(tokenizer, given), options, task=task)
@@ -74,6 +75,14 @@ def _beyond_json(parameters: dict[str, Any], checked: dict[str, Any], tokenizer:
     if not isinstance(baseline, str) or baseline not in known:
         return given | {"baseline": baseline}, GIVEN
     return given, baseline
+
+
+def _own_labels(model: Any) -> dict[int, str] | None:
+    """What a Hugging Face model calls its classes, unless it only counts them."""
+    names = getattr(getattr(module_of(model), "config", None), "id2label", None)
+    if not isinstance(names, dict) or all(str(name) == f"LABEL_{number}" for number, name in names.items()):
+        return None
+    return {int(number): str(name) for number, name in names.items()}
 
 
 def _goes_on(model: Any) -> bool:
