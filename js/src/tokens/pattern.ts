@@ -59,9 +59,7 @@ async function startWorker(): Promise<Matcher> {
       if (address.startsWith("blob:")) URL.revokeObjectURL(address);
     }
   }
-  throw new Error(
-    "This page does not let a pattern be tried apart from it, and on it a slow one could not be stopped.",
-  );
+  throw new Error("Patterns are off: this page allows no worker, and without one a slow pattern could not be stopped.");
 }
 
 /** What is wrong with the pattern as it is written; empty if nothing. */
