@@ -58,7 +58,7 @@ def test_git_does_not_hold_what_is_built():
 @pytest.mark.parametrize("kind", PARTS)
 def test_what_a_widget_loads_is_small(kind):
     sizes = {name: len(gzip.compress((STATIC / name).read_bytes())) for name in ["assemble.js", *PARTS[kind]]}
-    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 48_000
+    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 52_000
     assert sum(sizes.values()) <= 60_000
 
 
