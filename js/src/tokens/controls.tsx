@@ -4,8 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Menu } from "../components/menu";
 import { Segmented } from "../components/segmented";
 import { Slider } from "../components/slider";
-import type { StripDisplay, TokenStore } from "./store";
-import type { Aggregate, GroupMode, ScaleMode, Show, View } from "./traits";
+import type { TokenStore } from "./store";
+import type { Aggregate, GroupMode, ScaleMode, Show, StripDisplay, View } from "./traits";
 
 const UNITS = [
   { value: "token", text: "token", title: "tokens, as the model reads them" },

@@ -2,10 +2,11 @@
 
 import { type Binding, baseBindings } from "../lib/keys";
 import { endSearch } from "./search";
-import { MODES, type TokenStore } from "./store";
-import type { Show, Task } from "./traits";
+import type { TokenStore } from "./store";
+import type { GroupMode, Show, Task } from "./traits";
 import { countOfUnits, shareText, unitWord, valueText } from "./words";
 
+const MODES: readonly GroupMode[] = ["token", "word", "sentence", "line", "paragraph", "regex"];
 const SHOWS: readonly Show[] = ["bars", "tint", "underline"];
 const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "Digit7", "Digit8", "Digit9"];
 /** How many of the strongest stand out, from step to step. */

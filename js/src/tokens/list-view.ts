@@ -4,7 +4,8 @@
 import { batch, computed, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
 import type { Unit } from "./groups";
 import { type Fragment, type Layout, type Line, layOut, type Measure, measurer } from "./layout";
-import type { Place, TokenStore } from "./store";
+import type { TokenStore } from "./store";
+import type { Place } from "./text-store";
 import type { Show } from "./traits";
 
 const LINE_HEIGHT: Readonly<Record<Show, number>> = { bars: 70, tint: 32, underline: 36 };

@@ -4,17 +4,21 @@ import type { Method, Notice, Quality, Question } from "../lib/traits";
 import { bytesOf, floatsOf, inflate } from "../lib/transport";
 import type { ArchiveEntry, MatrixMeta, Span, TokenParams, ValuesMeta } from "./traits";
 
-export interface Result {
+/** What is said about an answer. */
+export interface Said {
+  question: Question;
+  quality: Quality;
+  notices: Notice[];
+  caption: string;
+}
+
+export interface Result extends Said {
   /** Normalised key of its question. */
   key: string;
   source: "shown" | "archive" | "matrix";
   /** One for each token; not a number where a token cannot be attributed. */
   values: Float32Array;
   meta: ValuesMeta;
-  question: Question;
-  quality: Quality;
-  notices: Notice[];
-  caption: string;
 }
 
 export interface Matrix {

@@ -133,3 +133,15 @@ export interface LocalTraits {
 }
 
 export const DEFAULT_GRANULARITY: Readonly<Granularity> = { mode: "token", regex: "" };
+
+/** What the page keeps of its own in the `display` trait. */
+export interface StripDisplay {
+  /** An answer the reader went back to; it counts until the kernel answers another question. */
+  shown: { key: string; over: string; request: number } | null;
+  /** Of the scale "fixed". */
+  range: number;
+  /** What colours the output tokens. */
+  tint: "none" | "probability" | "entropy";
+}
+
+export const DEFAULT_STRIP_DISPLAY: Readonly<StripDisplay> = { shown: null, range: 0, tint: "none" };
