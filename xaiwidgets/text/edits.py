@@ -206,13 +206,15 @@ def _without(tokens: Tokens, groups: Groups, left: Sequence[int]) -> Tokens:
     for number in sorted(set(range(len(groups))) - set(left)):
         start, end = groups.spans[number].start, groups.spans[number].end
         stays[start:end] = [False] * (end - start)
-        before = max((place for place in range(start) if stays[place]), default=None)
+        before = next((place for place in range(start - 1, -1, -1) if stays[place]), None)
         if before is None or text[before].isspace():
             while end < len(text) and text[end].isspace():
                 stays[end] = False
                 end += 1
-    while (last := max((place for place, stay in enumerate(stays) if stay), default=-1)) >= 0 and text[last].isspace():
-        stays[last] = False
+    for place in range(len(text) - 1, -1, -1):
+        if stays[place] and not text[place].isspace():
+            break
+        stays[place] = False
     shift = [0]
     for stay in stays:
         shift.append(shift[-1] + stay)
