@@ -88,6 +88,8 @@ export class Gestures {
     if (!unit || event.altKey || event.metaKey) return;
     const used = event.ctrlKey ? this.#salient(event.key) : this.#act(unit, event) || this.#walk(unit, event);
     if (!used) return;
+    // what the keys move to is read, not what lies under a resting pointer
+    view.store.hover.value = null;
     event.preventDefault();
     event.stopPropagation();
   };

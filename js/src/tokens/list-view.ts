@@ -8,9 +8,9 @@ import type { TokenStore } from "./store";
 import type { Place } from "./text-store";
 import type { Show } from "./traits";
 
-const LINE_HEIGHT: Readonly<Record<Show, number>> = { bars: 70, tint: 32, underline: 36 };
+const LINE_HEIGHT: Readonly<Record<Show, number>> = { bars: 82, tint: 32, underline: 36 };
 /** Without a direction bars need room on one side only. */
-const ONE_SIDED = 52;
+const ONE_SIDED = 58;
 /** Lines kept in the page on each side of those in view. */
 const SPARE = 2;
 const GUESSED_WIDTH = 640;

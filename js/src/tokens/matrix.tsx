@@ -198,10 +198,14 @@ function Legend({ store, view }: { store: TokenStore; view: MatrixView }) {
   const full = each ? "full colour: the largest of its row" : `full colour: ${formatNumber(view.rangeOf(0))}`;
   return (
     <p class="xw-matrix-legend xw-quiet">
-      {store.unsigned.value ? "none" : "opposes"}
-      <span class="xw-matrix-scale" style={{ background: `linear-gradient(90deg, ${stops.join(", ")})` }} />
-      {store.unsigned.value ? "much" : "supports"} the row’s token · {full}
+      <span class="xw-matrix-ends">
+        {store.unsigned.value ? "none" : "opposes"}
+        <span class="xw-matrix-scale" style={{ background: `linear-gradient(90deg, ${stops.join(", ")})` }} />
+        {store.unsigned.value ? "much" : "supports"}
+      </span>{" "}
+      the row’s token · {full}
       {store.unit.value && !each ? ` ${store.unit.value}` : ""} · hatched: not computed
+      {store.foilToken.value !== null && " · every row by itself: the contrast is the strip’s"}
     </p>
   );
 }
