@@ -13,6 +13,7 @@ SUBJECTS = {
     "engine": "Every family beside its peers: the same model and work, CPU seconds with one thread, errors at equal cost",
     "start": "What is loaded, sent and saved: seconds to import, bytes",
     "live": "In the page: milliseconds from a hand's movement to pixels",
+    "tokens": "Token strips: known words, every output token, long texts",
     "explorer": "The path explorer: evaluations until it shows something, bytes, milliseconds from the slider to pixels",
 }
 

@@ -13,8 +13,7 @@ from playwright.sync_api import Page, expect  # noqa: E402
 from tests.browser.lab import Lab, browser, open_notebook  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-WIDGETS = {"quickstart": 2, "baselines": 8}
-PICTURES = {"quickstart": {0: "digits", 1: "heatmap"}, "baselines": {5: "path"}}
+PICTURES = {"quickstart": {0: "digits", 1: "heatmap"}, "baselines": {5: "path"}, "tokens": {0: "tokens"}}
 """Of a notebook's widgets, in order, those to photograph."""
 
 
@@ -22,7 +21,9 @@ def take(page: Page, lab: Lab, notebook: str) -> None:
     """Some widgets of a notebook, in the light and the dark theme."""
     shutil.copy(ROOT / "notebooks" / f"{notebook}.ipynb", lab.root)
     open_notebook(page, lab.address(f"{notebook}.ipynb"))
-    expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(WIDGETS[notebook], timeout=240_000)
+    last = page.locator(".xw-widget").nth(max(PICTURES[notebook]))
+    expect(last).to_have_attribute("data-status", "ready", timeout=240_000)
+    page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'")
     for theme in ("Light", "Dark"):
         page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
