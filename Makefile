@@ -26,7 +26,7 @@ endif
 
 test: $(VENV)/.test browser lint
 	$(NPM) test
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests notebooks
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
