@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import zoo
-from pages import PATIENCE, Colourful, ask, colourful_images, expecting, shown, tell, write
+from pages import PATIENCE, Colourful, ask, colourful_images, expecting, named, shown, tell, write
 
 import xaiwidgets as xw
 from xaiwidgets.examples import Example
@@ -409,7 +409,7 @@ GOOD = {"input": 0, "target": 1, "foil": None, "method": "integrated_gradients",
         {"method": "grad_cam", "parameters": {"relu": "yes"}},
         {"method": "smoothgrad", "parameters": {"seed": 1.5}}, {"method": "smoothgrad", "parameters": {"seed": -1}},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_what_a_page_may_not_ask_is_refused(widget: Any, model: Colourful, bad: dict[str, Any]) -> None:
     before, rows = (widget.map_data, widget.image, widget.seq), model.rows

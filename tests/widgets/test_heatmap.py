@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from pages import PATIENCE, Colourful, ask, colourful_images, expecting, shown, tell
+from pages import PATIENCE, Colourful, ask, colourful_images, expecting, named, shown, tell
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
@@ -99,7 +99,7 @@ def test_a_class_that_drops_out_of_the_top_stays_in_the_answer(make: Make) -> No
         {"x0": "a", "y0": 0, "x1": 5, "y1": 9}, {"x0": None, "y0": 0, "x1": 5, "y1": 9},
         {"x0": 0, "y0": 0, "x1": float("inf"), "y1": 9}, {"x0": 0, "y0": 0, "x1": float("nan"), "y1": 9},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_regions_that_are_none_are_refused(widget: Any, model: Colourful, region: Any) -> None:
     rows, before = model.rows, widget.map_data

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pages import named
 from PIL import Image
 from torch import Tensor, nn
 
@@ -172,7 +173,7 @@ def test_what_python_may_pass() -> None:
         ({"kind": "colour", "colour": "grey"}, "colour"),
         ({"kind": "black", "sigma": 1}, "unknown_parameter"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_is_no_baseline_is_refused(asked: Any, code: str) -> None:
     with pytest.raises(xw.ExplainError) as caught:
@@ -252,7 +253,7 @@ def test_kinds_describe_themselves() -> None:
         ("a text", "no_tokenizer"),
         (torch.full((1, 3, 12, 10), float("nan")), "non_finite_input"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_inputs_that_are_neither_are_refused(explore: Callable[..., Any], inputs: Any, code: str) -> None:
     with pytest.raises(xw.ExplainError) as caught:
@@ -267,7 +268,7 @@ def test_inputs_that_are_neither_are_refused(explore: Callable[..., Any], inputs
         {"mode": "teleport"}, {"steps": 1}, {"samples": 0}, {"tolerance": 2.0}, {"baselines": []}, {"baselines": ["nope"]},
         {"score": "odds"},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_wrong_arguments_are_refused_at_once(explore: Callable[..., Any], arguments: dict[str, Any]) -> None:
     with pytest.raises(xw.ExplainError):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from pages import PATIENCE, Colourful, RecordingComm, ask, colourful_images, expecting, tell, write
+from pages import PATIENCE, Colourful, RecordingComm, ask, colourful_images, expecting, named, tell, write
 from torch import nn
 
 import xaiwidgets as xw
@@ -366,7 +366,7 @@ def test_a_page_adds_a_baseline(explorer: Any) -> None:
         {"kind": "pixel", "params": {"x": 24, "y": 0}}, {"kind": "pixel", "params": {"x": -1, "y": 0}},
         {"n": 5},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_requests_that_make_no_sense_are_refused(quick: Any, model: Colourful, request_: dict[str, Any]) -> None:
     before, rows = (quick.baselines, quick.params, quick.increments), model.rows
@@ -414,7 +414,7 @@ GOOD = {"input": 0, "target": 1, "foil": None, "method": "", "mode": "path", "ba
         {"parameters": {"steps": True}}, {"parameters": {"tolerance": -1}}, {"parameters": {"tolerance": "0"}},
         {"parameters": {"samples": 10**6}}, {"parameters": "steps"}, {"parameters": [1]},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_what_a_page_may_not_ask_is_refused(quick: Any, model: Colourful, bad: dict[str, Any]) -> None:
     before, rows = (quick.increments, quick.archive, quick.seq), model.rows
@@ -439,7 +439,7 @@ def test_what_a_page_may_not_ask_is_refused(quick: Any, model: Colourful, bad: d
         {"baseline_id": "nope"}, {"display": {"clip": 0}}, {"display": {"sign": "neither"}}, {"display": {"blind": 1}},
         {"display": {"evil": 1}}, {"display": {"clip": True}},
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_settings_are_checked(quick: Any, state: dict[str, Any]) -> None:
     name, value = next(iter(state.items()))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pages import PATIENCE, Elements, ask
+from pages import PATIENCE, Elements, ask, named
 from torch import Tensor, nn
 
 import xaiwidgets as xw
@@ -153,7 +153,7 @@ def test_a_plain_module(explore: Explore, own_word: bool) -> None:
         ("some words", {}, "no_tokenizer"),
         ("some words", {"tokenizer": lambda text, return_tensors: [1, 2]}, "no_tokenizer"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_is_no_text_is_refused(explore: Explore, inputs: Any, more: dict[str, Any], code: str) -> None:
     with pytest.raises(xw.ExplainError) as caught:
