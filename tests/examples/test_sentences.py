@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xaiwidgets.api import Session
+from benchmarks.tokens import METHODS, PROMISED, first_words
 from xaiwidgets.examples.sentences import (
     BLAME,
     MASK,
@@ -19,25 +19,9 @@ from xaiwidgets.examples.sentences import (
     vocabulary,
     written,
 )  # fmt: skip
-from xaiwidgets.text.session import text_session
 from xaiwidgets.text.tokenizers import tokenize
 
 COUNT = 80
-METHODS = {
-    "integrated_gradients": {"baseline": "mask", "steps": 33},
-    "deeplift": {"baseline": "mask"},
-    "attn_lrp": {},
-    "shapley": {"baseline": "mask", "samples": 128},
-    "token_erasure": {"baseline": "mask"},
-    "lime": {"baseline": "mask", "samples": 128},
-    "input_x_gradient": {},
-    "saliency": {},
-    "smoothgrad": {"samples": 16},
-    "chefer": {},
-    "raw_attention": {},
-    "attention_rollout": {},
-}
-PROMISED = ("integrated_gradients", "deeplift", "attn_lrp", "shapley")
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +74,10 @@ def test_without_its_deciding_words_a_sentence_says_something_else(example):
 
 def test_the_known_words_are_the_top_words(example):
     """The words that decide have the largest values, in at least 95 of 100 sentences. All methods' figures are printed."""
-    chosen = [one for one in example.sentences if one.salient][:COUNT]
     shares = {}
-    for method, parameters in METHODS.items():
-        hits, negated = [], []
-        for label in (0, 2):
-            rows = [one for one in chosen if one.label == label]
-            session = text_session(
-                example.model, [one.text for one in rows], example.tokenizer, session=Session, target=label
-            )
-            values = session.attribute(method, **parameters).values.abs()
-            for one, row in zip(rows, values, strict=True):
-                hits.append(set(row.topk(len(one.salient)).indices.tolist()) == set(one.salient))
-                negated += hits[-1:] if one.negated else []
-        shares[method] = sum(hits) / len(hits)
-        print(f"{method:22} {shares[method]:6.1%}   negated {sum(negated) / len(negated):6.1%}")
+    for method in METHODS:
+        shares[method], negated = first_words(example, method, COUNT)
+        print(f"{method:22} {shares[method]:6.1%}   negated {negated:6.1%}")
     assert all(shares[method] >= 0.95 for method in PROMISED), shares
     assert shares["attention_rollout"] < 0.5  # the figure tells methods apart
 

@@ -152,11 +152,7 @@ class Elements(HTMLParser):
 
 
 def named(value: Any) -> str:
-    """The name of a test's parameter, the same in every process: neither random numbers nor addresses."""
-    return (
-        str(value)
-        if isinstance(value, (str, int, float, tuple, list, dict))
-        and "0x" not in str(value)
-        and "tensor" not in str(value)
-        else type(value).__name__
-    )
+    """The name of a test's parameter, the same in every process: no random numbers, no addresses."""
+    text = str(value)
+    changes = not isinstance(value, (str, int, float, tuple, list, dict)) or "0x" in text or "tensor" in text
+    return type(value).__name__ if changes else text

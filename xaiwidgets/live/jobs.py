@@ -43,6 +43,16 @@ class Token:
             raise Cancelled
 
 
+class Gate:
+    """An interrupt for sessions that outlive a job: asks the token of the newest."""
+
+    token: Token | None = None
+
+    def __call__(self) -> None:
+        if self.token is not None:
+            self.token.check()
+
+
 Work = Callable[[Token], Iterator[Result]]
 
 

@@ -12,10 +12,10 @@ from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import Cancelled, ExplainError, ParameterError
 from xaiwidgets.live.colors import table_for
 from xaiwidgets.live.frames import unpack_total
-from xaiwidgets.live.jobs import Token
+from xaiwidgets.live.jobs import Gate, Token
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
-from xaiwidgets.widgets.path.asks import Ask, Gate, View
+from xaiwidgets.widgets.path.asks import Ask, View
 from xaiwidgets.widgets.path.figure import Shown, figure
 from xaiwidgets.widgets.path.gallery import Gallery
 from xaiwidgets.widgets.path.kinds import MODES

@@ -14,12 +14,11 @@ from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import Cancelled, InputError
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live.colors import table_for
-from xaiwidgets.live.jobs import LatestJob, State, Token
+from xaiwidgets.live.jobs import Gate, LatestJob, State, Token
 from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.explanations import KEEP_RESULTS
-from xaiwidgets.widgets.path.asks import Gate
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.summary import UNITS, quality
 from xaiwidgets.widgets.tokens import words as said

@@ -1,6 +1,6 @@
 // Every key of the heatmap: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings } from "../lib/keys";
+import { type Binding, baseBindings, used } from "../lib/keys";
 import type { Display, Sign, View } from "../lib/traits";
 import { moveCursor, moveToRank, moveToRowEnd, toggleRegion } from "./movement";
 import type { HeatmapStore } from "./store";
@@ -52,14 +52,6 @@ function fadeOpacity(store: HeatmapStore, step: number): void {
   const opacity = Math.min(Math.max(Math.round((store.display.value.opacity + step) * 20) / 20, 0), 1);
   show(store, { opacity }, `opacity ${Math.round(100 * opacity)} percent`);
 }
-
-/** Run, then report the key as used. */
-const used =
-  (act: (key: string) => unknown) =>
-  (key: string): boolean => {
-    act(key);
-    return true;
-  };
 
 function displayBindings(store: HeatmapStore): Binding[] {
   return [

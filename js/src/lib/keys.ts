@@ -60,6 +60,14 @@ export function handleKey(event: KeyboardEvent, bindings: readonly Binding[]): v
   event.stopPropagation();
 }
 
+/** Run, then report the key as used. */
+export const used =
+  (act: (key: string) => unknown) =>
+  (key: string): boolean => {
+    act(key);
+    return true;
+  };
+
 /** The keys of every widget. */
 export function baseBindings(store: BaseStore): Binding[] {
   return [

@@ -1,6 +1,6 @@
 // Every key of the path explorer: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings } from "../lib/keys";
+import { type Binding, baseBindings, used } from "../lib/keys";
 import type { PathStore } from "./store";
 import { baselineName, formatAlpha } from "./words";
 
@@ -19,14 +19,6 @@ const WINDOW_STEPS: Readonly<Record<string, readonly [start: number, end: number
   ">": [0, 0.02],
 };
 const PANELS = ["Digit1", "Digit2", "Digit3", "Digit4"];
-
-/** Run, then report the key as used. */
-const used =
-  (act: (key: string) => unknown) =>
-  (key: string): boolean => {
-    act(key);
-    return true;
-  };
 
 function moveWindow(store: PathStore, key: string): void {
   const [byStart, byEnd] = WINDOW_STEPS[key] ?? [0, 0];

@@ -1,6 +1,6 @@
 // Every key of the token strip: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings } from "../lib/keys";
+import { type Binding, baseBindings, used } from "../lib/keys";
 import { endSearch } from "./search";
 import type { TokenStore } from "./store";
 import type { GroupMode, Show, Task } from "./traits";
@@ -16,14 +16,6 @@ const LADDER = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200
 interface TokenBinding extends Binding {
   task?: Task;
 }
-
-/** Run, then report the key as used. */
-const used =
-  (act: (key: string) => unknown) =>
-  (key: string): boolean => {
-    act(key);
-    return true;
-  };
 
 function next<T>(list: readonly T[], current: T, step = 1): T {
   return list[(list.indexOf(current) + step + list.length) % list.length] ?? current;

@@ -1,6 +1,5 @@
 // HeatmapOverlay: one question about one picture, with the numbers behind the colours.
 
-import { render } from "preact";
 import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";
 import { HelpPanel } from "../components/help";
@@ -19,7 +18,7 @@ import { RegionCard } from "../heatmap/region-card";
 import { HeatmapStore } from "../heatmap/store";
 import { UnitTable } from "../heatmap/table";
 import { Thumbnails } from "../heatmap/thumbnails";
-import type { Model } from "../lib/host";
+import { drawing } from "../lib/drawing";
 import { handleKey } from "../lib/keys";
 import { questionText } from "../lib/question-text";
 
@@ -100,18 +99,4 @@ function Heatmap({ store }: { store: HeatmapStore }) {
   );
 }
 
-export function mount(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
-  const root = document.createElement("div");
-  root.className = "xw-root";
-  el.replaceChildren(root);
-  const store = new HeatmapStore(model, root, lifetime);
-  render(<Heatmap store={store} />, root);
-  lifetime.addEventListener(
-    "abort",
-    () => {
-      render(null, root);
-      root.remove();
-    },
-    { once: true },
-  );
-}
+export const mount = drawing((...view) => <Heatmap store={new HeatmapStore(...view)} />);

@@ -1,13 +1,12 @@
 // PathExplorer: how the answer comes about between a baseline and the input, and whether it depends on the baseline.
 
 import "../styles/path.css";
-import { render } from "preact";
 import { useMemo } from "preact/hooks";
 import { HelpPanel } from "../components/help";
 import { ErrorPanel } from "../components/messages";
 import { ProgressLine, StatusChip } from "../components/status";
+import { drawing } from "../lib/drawing";
 import { formatSeconds } from "../lib/format";
-import type { Model } from "../lib/host";
 import { handleKey } from "../lib/keys";
 import { Baselines } from "../path/baselines";
 import { PathControls } from "../path/controls";
@@ -109,18 +108,4 @@ function PathExplorer({ store }: { store: PathStore }) {
   );
 }
 
-export function mount(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
-  const root = document.createElement("div");
-  root.className = "xw-root";
-  el.replaceChildren(root);
-  const store = new PathStore(model, root, lifetime);
-  render(<PathExplorer store={store} />, root);
-  lifetime.addEventListener(
-    "abort",
-    () => {
-      render(null, root);
-      root.remove();
-    },
-    { once: true },
-  );
-}
+export const mount = drawing((...view) => <PathExplorer store={new PathStore(...view)} />);

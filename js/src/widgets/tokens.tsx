@@ -2,7 +2,6 @@
 
 import "../styles/tokens-strip.css";
 import "../styles/tokens.css";
-import { render } from "preact";
 import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";
 import { HelpPanel } from "../components/help";
@@ -10,7 +9,7 @@ import { ErrorPanel, Notices } from "../components/messages";
 import { MethodNote, Parameters } from "../components/parameters";
 import { ProgressLine, StatusChip } from "../components/status";
 import { costSummary } from "../components/trust";
-import type { Model } from "../lib/host";
+import { drawing } from "../lib/drawing";
 import { handleKey } from "../lib/keys";
 import { questionText } from "../lib/question-text";
 import { Alternatives } from "../tokens/alternatives";
@@ -168,18 +167,4 @@ function TokenStrip({ store }: { store: TokenStore }) {
   );
 }
 
-export function mount(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
-  const root = document.createElement("div");
-  root.className = "xw-root";
-  el.replaceChildren(root);
-  const store = new TokenStore(model, root, lifetime);
-  render(<TokenStrip store={store} />, root);
-  lifetime.addEventListener(
-    "abort",
-    () => {
-      render(null, root);
-      root.remove();
-    },
-    { once: true },
-  );
-}
+export const mount = drawing((...view) => <TokenStrip store={new TokenStore(...view)} />);

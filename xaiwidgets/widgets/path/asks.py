@@ -1,8 +1,6 @@
-"""What is asked of an explorer, what goes on show for it, and what can stop it."""
+"""What is asked of an explorer, and what goes on show for it."""
 
 from dataclasses import dataclass
-
-from xaiwidgets.live.jobs import Token
 
 from .runs import Effort, Question, Run
 from .subject import Entry
@@ -25,13 +23,3 @@ class View:
     ask: Ask
     run: Run
     final: bool
-
-
-class Gate:
-    """The interrupt of every session: the newest job's."""
-
-    token: Token | None = None
-
-    def __call__(self) -> None:
-        if self.token is not None:
-            self.token.check()
