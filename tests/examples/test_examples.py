@@ -39,6 +39,16 @@ def test_digits() -> None:
     assert digits(epochs=3) is example
 
 
+def test_digits_with_planted_labels() -> None:
+    clean, noisy = digits(epochs=1), digits(epochs=1, wrong=0.1)
+    assert clean.wrong == []
+    assert len(noisy.wrong) == round(0.1 * len(clean.train_labels))
+    assert noisy.wrong == (noisy.train_labels != clean.train_labels).nonzero().flatten().tolist()
+    assert torch.equal(noisy.labels, clean.labels)
+    assert int(noisy.train_labels.min()) >= 0
+    assert int(noisy.train_labels.max()) < 10
+
+
 def test_scenes_and_mosaic() -> None:
     state = torch.get_rng_state()
     example = scenes(epochs=3)

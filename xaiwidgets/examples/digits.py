@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from xaiwidgets.examples.example import Example, accuracy, require, seeded, train
+from xaiwidgets.examples.example import Example, accuracy, mislabelled, require, seeded, train
 
 
 class DigitsCNN(nn.Module):
@@ -26,10 +26,10 @@ class DigitsCNN(nn.Module):
 
 
 @cache
-def digits(*, epochs: int = 12, seed: int = 0) -> Example:
+def digits(*, epochs: int = 12, seed: int = 0, wrong: float = 0.0) -> Example:
     """Train on three quarters of scikit-learn's 1,797 digits (UCI, Alpaydin and Kaynak 1998); test on the rest.
 
-    Takes a few seconds on a CPU and is kept for the rest of the process. Raises ImportError without scikit-learn.
+    `wrong` plants a share (0 to 1) of wrong labels among those trained on. Takes a few seconds on a CPU and is kept for the rest of the process. Raises ImportError without scikit-learn.
     """
     data = require("sklearn.datasets").load_digits()
     images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
@@ -38,10 +38,11 @@ def digits(*, epochs: int = 12, seed: int = 0) -> Example:
     split = len(images) * 3 // 4
     train_rows, test_rows = order[:split], order[split:]
     model = seeded(DigitsCNN, seed)
-    checkpoints = train(model, images[train_rows], labels[train_rows], epochs=epochs, learning_rate=5e-3, seed=seed)
+    train_labels, planted = mislabelled(labels[train_rows], wrong, 10, seed)
+    checkpoints = train(model, images[train_rows], train_labels, epochs=epochs, learning_rate=5e-3, seed=seed)
     test_images, test_labels = images[test_rows], labels[test_rows]
     return Example(
         model=model, images=test_images, labels=test_labels, names=[str(digit) for digit in range(10)],
         accuracy=accuracy(model, test_images, test_labels),
-        train_images=images[train_rows], train_labels=labels[train_rows], checkpoints=checkpoints,
+        train_images=images[train_rows], train_labels=train_labels, checkpoints=checkpoints, wrong=planted,
     )  # fmt: skip

@@ -15,7 +15,8 @@ class Example:
 
     `images`: float tensor [n, channels, height, width] in 0..1, `labels`: int64 [n], `names`: a name a class,
     `accuracy`: on these images, 0..1. `train_images` and `train_labels` are what the model saw; `checkpoints` are its
-    state dicts after each epoch, the last one equal to `model`'s.
+    state dicts after each epoch, the last one equal to `model`'s. `wrong`: the positions of training images whose label was
+    planted, in increasing order; none unless that was asked for.
     """
 
     model: nn.Module
@@ -26,6 +27,7 @@ class Example:
     train_images: Tensor
     train_labels: Tensor
     checkpoints: list[dict[str, Tensor]] = field(repr=False)
+    wrong: list[int] = field(default_factory=list, repr=False)
 
 
 def require(module: str) -> ModuleType:
@@ -34,6 +36,16 @@ def require(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(f"xaiwidgets.examples needs {module}: pip install 'xaiwidgets[demo]'") from error
+
+
+def mislabelled(labels: Tensor, share: float, classes: int, seed: int) -> tuple[Tensor, list[int]]:
+    """Labels [n] of which a share is replaced by one of the other classes, each as likely; and where, in increasing order."""
+    generator = torch.Generator().manual_seed(seed)
+    wrong = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))].sort().values
+    shifts = torch.randint(1, classes, (len(wrong),), generator=generator)
+    labels = labels.clone()
+    labels[wrong] = (labels[wrong] + shifts) % classes
+    return labels, wrong.tolist()
 
 
 def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
