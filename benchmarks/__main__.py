@@ -14,6 +14,8 @@ SUBJECTS = {
     "start": "What is loaded, sent and saved: seconds to import, bytes",
     "live": "In the page: milliseconds from a hand's movement to pixels",
     "tokens": "Token strips: known words, every output token, long texts",
+    "training": "Training examples: exact scores, the index and memory, beside captum and dattri",
+    "training_quality": "Training examples: do scores find what was planted, and what retraining does",
     "explorer": "The path explorer: evaluations until it shows something, bytes, milliseconds from the slider to pixels",
 }
 
