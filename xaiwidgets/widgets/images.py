@@ -70,28 +70,39 @@ def as_pixels(picture: Picture) -> Pixels:
 
 
 def _guess(inputs: Tensor) -> tuple[list[Pixels], str]:
+    undo, note = undone(inputs)
+    return [as_pixels(row) for row in undo(inputs)], note
+
+
+def undone(inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], str]:
+    """How rows like these [n, c, h, w] become values in 0..1, and a sentence if that is a guess (else "")."""
     values = inputs.detach().to("cpu", torch.float32)
-    note = ""
-    if values.shape[1] not in (1, 3):
+    note, grey = "", values.shape[1] not in (1, 3)
+    if grey:
         values, note = (
             values.mean(1, keepdim=True),
             f"The picture is the mean of {values.shape[1]} channels; {_GUESSED}.",
         )
     low, high = float(values.min()), float(values.max())
+    mean, std = torch.zeros(1), torch.ones(1)
     if not _within(low, high, 0, 1):
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-        natural = values * std + mean if values.shape[1] == 3 else values
+        usual = [torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD)]
+        natural = values * usual[1] + usual[0] if values.shape[1] == 3 else values
         if _within(low, high, -1, 1):
-            values, note = (values + 1) / 2, f"Colours: -1..1 taken as black..white; {_GUESSED}."
+            mean, std, note = mean + 0.5, std / 2, f"Colours: -1..1 taken as black..white; {_GUESSED}."
         elif values.shape[1] == 3 and _within(float(natural.min()), float(natural.max()), 0, 1):
-            values, note = (
-                natural,
-                f"Colours: ImageNet normalisation undone, as the values {low:.2f}..{high:.2f} suggest; {_GUESSED}.",
-            )
+            mean, std = usual
+            note = f"Colours: ImageNet normalisation undone, as the values {low:.2f}..{high:.2f} suggest; {_GUESSED}."
         else:
-            values = (values - low) / (high - low or 1)
+            std = std / (high - low or 1)
+            mean = mean - low * std
             note = f"Colours: values {low:.3g}..{high:.3g} stretched to black..white; {_GUESSED}."
-    return [as_pixels(row) for row in values.clamp(0, 1)], note
+
+    def undo(rows: Tensor) -> Tensor:
+        rows = rows.detach().to("cpu", torch.float32)
+        return ((rows.mean(1, keepdim=True) if grey else rows) * std + mean).clamp(0, 1)
+
+    return undo, note
 
 
 def _within(low: float, high: float, lowest: float, highest: float) -> bool:
