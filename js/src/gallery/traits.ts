@@ -1,8 +1,6 @@
 // The shapes of the ExampleGallery's traits: the same names as on the Python side. An example is known by its position in
 // the training set. Positive scores: proponents.
 
-import type { Params } from "../lib/traits";
-
 export type Medium = "image" | "text" | "rows";
 
 /** Which number orders the candidates. */
@@ -55,11 +53,6 @@ export interface Item extends Content {
 
 export interface GalleryInput {
   label: string;
-}
-
-export interface GalleryParams extends Params {
-  /** Label whose loss is asked about; null: the predicted one. */
-  target: number | null;
 }
 
 /** What was scanned to find the candidates. */
