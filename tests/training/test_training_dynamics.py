@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
-from xaiwidgets.engine.errors import InputError
+from xaiwidgets.engine.errors import InputError, ParameterError
 from xaiwidgets.training.dynamics import Dynamics, DynamicsRecorder
+from xaiwidgets.training.vog import variance_of_gradients
 
 EPOCHS, COUNT, CLASSES = 7, 40, 4
 
@@ -110,3 +112,62 @@ def test_misfits_are_named():
         recorder.dynamics()
     with pytest.raises(InputError, match="do not fit"):
         recorder.see(torch.arange(3), torch.zeros(3, 2), torch.zeros(2, dtype=torch.int64))
+
+
+# --- variance of gradients -------------------------------------------------------------------------------------------
+
+
+def network(seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)).eval()
+
+
+def test_variance_of_gradients(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    inputs, labels = torch.randn(30, 6, generator=generator), torch.randint(0, 3, (30,), generator=generator)
+    models = [network(seed) for seed in range(4)]
+    slopes = []
+    for model in models:
+        points = inputs.clone().requires_grad_()
+        slopes.append(torch.autograd.grad(model(points)[torch.arange(30), labels].sum(), points)[0])
+    expected = torch.stack(slopes).std(0, correction=0).mean(1).numpy()
+    mine = network(9).requires_grad_()
+    plain = variance_of_gradients(mine, (inputs, labels), models, per_class=False)
+    np.testing.assert_allclose(plain, expected, rtol=1e-4)
+    assert all(parameter.requires_grad for parameter in mine.parameters())
+    monkeypatch.setattr("xaiwidgets.training.vog.SPAN", 11)
+    by_class = variance_of_gradients(mine, (inputs, labels), models, batch_size=4)
+    for label in range(3):
+        own = expected[labels == label]
+        np.testing.assert_allclose(by_class[labels == label], (own - own.mean()) / own.std(), rtol=1e-3, atol=1e-3)
+    hidden = variance_of_gradients(mine, (inputs, labels), models, per_class=False, layer="2")
+    np.testing.assert_allclose(hidden, 0, atol=1e-7)  # of the logits themselves the slope is always one
+
+
+def test_variance_of_gradients_of_tokens():
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.head(self.embedding(ids).tanh().mean(1))
+
+    data = {"ids": torch.randint(0, 9, (12, 5)), "label": torch.arange(12) % 2}
+    models = [Words() for _ in range(3)]
+    with pytest.raises(InputError, match="layer="):
+        variance_of_gradients(models[0], data, models)
+    values = variance_of_gradients(models[0], data, models, layer="embedding", per_class=False)
+    assert values.shape == (12,)
+    assert (values > 0).all()
+
+
+def test_variance_of_gradients_refuses():
+    model, inputs = network(0), torch.randn(4, 6)
+    with pytest.raises(ParameterError, match="single checkpoint"):
+        variance_of_gradients(model, (inputs, torch.zeros(4, dtype=torch.int64)), [model])
+    with pytest.raises(InputError, match="class labels"):
+        variance_of_gradients(model, (inputs, torch.zeros(4)), [model, model])
+    with pytest.raises(ParameterError, match="nowhere"):
+        variance_of_gradients(model, (inputs, torch.zeros(4, dtype=torch.int64)), [model, model], layer="nowhere")
