@@ -137,13 +137,7 @@ class Method:
 
     def check(self, given: dict[str, Any]) -> dict[str, Any]:
         """Every parameter with its given or default value, checked."""
-        known = {parameter.name: parameter for parameter in self.parameters}
-        for name in given:
-            if name not in known:
-                raise ParameterError(
-                    "unknown_parameter", f"{self.name} has no parameter {name!r}", hint=did_you_mean(name, known)
-                )
-        return {name: parameter.check(given.get(name, parameter.default)) for name, parameter in known.items()}
+        return checked(self.name, self.parameters, given)
 
     def schema(self) -> dict[str, Any]:
         """Plain JSON values: what a user interface needs."""
@@ -207,6 +201,17 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise ParameterError("unknown_method", f"There is no method {name!r}", hint=did_you_mean(str(name), METHODS))
     return METHODS[name]
+
+
+def checked(method: str, parameters: tuple[Parameter, ...], given: dict[str, Any]) -> dict[str, Any]:
+    """Every parameter of a method with its given or default value, checked."""
+    known = {parameter.name: parameter for parameter in parameters}
+    for name in given:
+        if name not in known:
+            raise ParameterError(
+                "unknown_parameter", f"{method} has no parameter {name!r}", hint=did_you_mean(name, known)
+            )
+    return {name: parameter.check(given.get(name, parameter.default)) for name, parameter in known.items()}
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:

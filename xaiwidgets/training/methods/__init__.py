@@ -1,0 +1,3 @@
+"""The methods; importing this package registers them."""
+
+from . import gradient_products as gradient_products
