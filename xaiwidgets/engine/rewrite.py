@@ -184,7 +184,7 @@ class Rewrite(Watch):
             taken = [tensor for tensor in tensors_in((args, kwargs)) if tensor.requires_grad]
         if not taken:
             return func(*args, **kwargs)
-        name, in_place = _identify(func, args, kwargs)
+        name, in_place = identify(func, args, kwargs)
         self._check(name, taken)
         if _packing() is not self._packing:
             raise self._unseen(
@@ -224,7 +224,7 @@ class Rewrite(Watch):
 
     def open(self, function: types.FunctionType, args: Any, kwargs: Any) -> Any:
         """Run the body of one of torch's Python functions under the same rules."""
-        return self.under(lambda: _opened(function)(*args, **kwargs))
+        return self.under(lambda: opened(function)(*args, **kwargs))
 
     def otherwise(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         """An operation at the bottom of torch that no rule is written for."""
@@ -275,7 +275,7 @@ def _packing() -> Any:
     return None if hooks is None else hooks[0]
 
 
-def _identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
+def identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
     """An operation's name at the bottom of torch, and whether it works in place; `inplace=` is taken out."""
     name = str(getattr(func, "__name__", func))
     if name in IN_PLACE:
@@ -310,7 +310,7 @@ _ASKING = ("has_torch_function", "has_torch_function_unary", "has_torch_function
 
 
 @functools.cache
-def _opened(function: types.FunctionType) -> Any:
+def opened(function: types.FunctionType) -> Any:
     """The same function, with its question whether somebody wants to take over answered with no."""
     answers = dict.fromkeys(_ASKING, lambda *_: False)
     known = {**function.__globals__, **{name: no for name, no in answers.items() if name in function.__globals__}}

@@ -1,0 +1,193 @@
+"""The gradients of the losses of B rows, as factors, and the products that training examples are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .products import Formed, Looked, Outer, Part, blocks, merged, own, pairwise
+
+if TYPE_CHECKING:
+    from .sketch import TensorSketch
+
+KEPT_FORMED = 2**27
+"""Numbers of the formed gradients of queries that are kept for the next chunk of training examples."""
+
+
+class Parameter:
+    """The gradients of one parameter: the sum of its uses."""
+
+    def __init__(self, parts: Sequence[Part], shape: Sequence[int]) -> None:
+        self.parts = merged(parts)
+        self.shape = tuple(shape)
+        self.rows = self.parts[0].rows
+        self.numel = torch.Size(self.shape).numel()
+        if len(self.parts) > 1 and any(isinstance(part, Formed) for part in self.parts):
+            self.parts = [Formed(self.formed().reshape(self.rows, *self.shape))]
+        self.kept: Tensor | None = None
+
+    def formed(self, rows: slice = slice(None)) -> Tensor:
+        """[rows, numbers of the parameter]."""
+        if self.kept is not None:
+            return self.kept[rows]
+        return (
+            torch.stack([part.formed(rows) for part in self.parts]).sum(0)
+            if len(self.parts) > 1
+            else self.parts[0].formed(rows)
+        )
+
+    def through_factors(self, other: Parameter) -> bool:
+        """Whether the sum over pairs of positions is cheaper than forming this parameter's gradients."""
+        if any(isinstance(part, Looked) for part in (*self.parts, *other.parts)):
+            return True
+        if any(isinstance(part, Formed) for part in (*self.parts, *other.parts)):
+            return False
+        ours, theirs = ([part for part in one.parts if isinstance(part, Outer)] for one in (self, other))
+        groups, sides = ours[0].groups, ours[0].height + ours[0].width
+        pairs = sum(part.positions for part in ours) * sum(part.positions for part in theirs)
+        forming = sum(part.form_cost() for part in ours)
+        return other.rows * groups * pairs * sides < forming + other.rows * self.numel
+
+    def dot(self, other: Parameter, *, keep: bool) -> Tensor:
+        """[rows, other's rows]; `keep` the other's formed gradients for the next time."""
+        if self.through_factors(other):
+            return torch.stack([pairwise(one, two) for one in self.parts for two in other.parts]).sum(0)
+        theirs = other.formed()
+        if keep:
+            other.kept = theirs
+        return torch.cat([self.formed(rows) @ theirs.T for rows in blocks(self.rows, self.numel)])
+
+    def squared_norms(self) -> Tensor:
+        outers = [part for part in self.parts if isinstance(part, Outer)]
+        positions = sum(part.positions for part in outers)
+        looked = len(outers) < len(self.parts) and not isinstance(self.parts[0], Formed)
+        sides = sum(part.height + part.width for part in outers[:1])
+        if looked or (outers and outers[0].groups * positions**2 * sides < sum(part.form_cost() for part in outers)):
+            return torch.stack([own(one, two) for one in self.parts for two in self.parts]).sum(0)
+        return torch.cat([self.formed(rows).square().sum(1) for rows in blocks(self.rows, self.numel)])
+
+    def dot_vectors(self, vectors: Tensor) -> Tensor:
+        """[rows, V] with vectors [V, *shape]."""
+        results = []
+        for part in self.parts:
+            if isinstance(part, Looked):
+                chosen = vectors[:, part.ids]  # [V, B, T, width]
+                results.append((chosen * part.gradients).sum((2, 3)).T)
+            elif isinstance(part, Outer) and min(len(vectors), part.positions) == 1 and part.groups == 1:
+                left, right = (side.squeeze(1) for side in part.sides())
+                matrices = vectors.reshape(len(vectors), part.height, part.width)
+                halfway = torch.einsum("bth,vhw->bvtw", left, matrices)
+                results.append((halfway * right.unsqueeze(1)).sum((2, 3)))
+            else:
+                flat = vectors.reshape(len(vectors), -1).T
+                results.append(torch.cat([part.formed(rows) @ flat for rows in blocks(self.rows, self.numel)]))
+        return torch.stack(results).sum(0)
+
+    def total(self, weights: Tensor) -> Tensor:
+        total = weights.new_zeros(self.numel)
+        for part in self.parts:
+            if isinstance(part, Looked):
+                total.view(self.shape).index_add_(
+                    0, part.ids.flatten(), (part.gradients * weights[:, None, None]).flatten(0, 1)
+                )
+            elif isinstance(part, Outer) and part.groups == 1:
+                left, right = part.sides()
+                scaled = (left * weights[:, None, None, None]).flatten(0, 2)
+                total += (scaled.T @ right.flatten(0, 2)).flatten()
+            else:
+                for rows in blocks(self.rows, self.numel):
+                    total += weights[rows] @ part.formed(rows)
+        return total.reshape(self.shape)
+
+    def sketch(self, name: str, sketch: TensorSketch) -> Tensor:
+        results = []
+        for part in self.parts:
+            if isinstance(part, Looked):
+                results.append(sketch.outer_ids(name, part.ids, self.shape[0], part.gradients))
+            elif isinstance(part, Outer) and part.groups == 1:
+                left, right = (side.squeeze(1) for side in part.sides())
+                results.append(sketch.outer(name, right, left))
+            else:
+                results.append(sketch.dense(name, part.formed().reshape(self.rows, *self.shape)))
+        return torch.stack(results).sum(0)
+
+
+class Gradients:
+    """Gradients of the losses of B rows with respect to each parameter.
+
+    rows     B
+    losses   [B]
+    output   the model's output [B, ...]
+    """
+
+    def __init__(
+        self, losses: Tensor, output: Tensor, parameters: Mapping[str, Parameter], shapes: Mapping[str, torch.Size]
+    ) -> None:
+        self.rows = len(losses)
+        self.losses, self.output = losses, output
+        self.parameters = dict(parameters)  # those without a gradient at all are missing
+        self.shapes = dict(shapes)
+
+    def dot(self, other: Gradients) -> Tensor:
+        """Inner products [B, B'] over all parameters, exact. Formed gradients of `other` are kept for the next call."""
+        result = self._zeros(self.rows, other.rows)
+        room = KEPT_FORMED - sum(one.kept.numel() for one in other.parameters.values() if one.kept is not None)
+        for name, ours in self.parameters.items():
+            theirs = other.parameters.get(name)
+            if theirs is not None:
+                fits = theirs.kept is None and theirs.rows * theirs.numel <= room
+                result += ours.dot(theirs, keep=fits)
+                room -= theirs.kept.numel() if fits and theirs.kept is not None else 0
+        return result
+
+    def squared_norms(self) -> Tensor:
+        """[B]."""
+        return sum((one.squared_norms() for one in self.parameters.values()), self._zeros(self.rows))
+
+    def dot_vectors(self, vectors: Mapping[str, Tensor]) -> Tensor:
+        """[B, V] with vectors[name] [V, *shape]; parameters that are not named count as zero."""
+        width = len(next(iter(vectors.values())))
+        products = (one.dot_vectors(vectors[name]) for name, one in self.parameters.items() if name in vectors)
+        return sum(products, self._zeros(self.rows, width))
+
+    def dense(self) -> dict[str, Tensor]:
+        """name -> [B, *shape]."""
+        return {
+            name: self.parameters[name].formed().reshape(self.rows, *shape)
+            if name in self.parameters
+            else self._zeros(self.rows, *shape)
+            for name, shape in self.shapes.items()
+        }
+
+    def total(self, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """name -> Σ_b weight_b · gradient_b; weights [B], one where not given."""
+        weights = torch.ones_like(self.losses) if weights is None else weights.to(self.losses)
+        return {
+            name: self.parameters[name].total(weights) if name in self.parameters else self._zeros(*shape)
+            for name, shape in self.shapes.items()
+        }
+
+    def sketch(self, sketch: TensorSketch) -> Tensor:
+        """[B, dim]."""
+        zeros = self._zeros(self.rows, sketch.dim)
+        return sum((one.sketch(name, sketch) for name, one in self.parameters.items()), zeros)
+
+    def factors(self) -> dict[str, tuple[Tensor, Tensor] | None]:
+        """name -> (columns [B, T, K], rows [B, T, O]) of weights whose gradient, as [O, K], is Σ_t rows_t ⊗ columns_t.
+
+        O is the parameter's first axis: of a layer that is called as x @ weight, the columns are the gradients of the
+        outputs. None: another kind of parameter.
+        """
+        result: dict[str, tuple[Tensor, Tensor] | None] = dict.fromkeys(self.shapes)
+        for name, one in self.parameters.items():
+            part = one.parts[0]
+            if len(one.parts) == 1 and isinstance(part, Outer) and part.groups == 1:
+                left, right = (side.squeeze(1) for side in part.sides())
+                result[name] = right, left
+        return result
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return self.losses.new_zeros(shape)

@@ -1,0 +1,200 @@
+"""One use of one parameter: the gradients of B rows as factors, and what can be asked of them without forming them.
+
+    Outer     sum over positions of left ⊗ right: the weights of linear layers and convolutions
+    Looked    sum over positions of e(id) ⊗ gradient: the rows of an embedding
+    Formed    the gradient itself: biases, normalisations, what no rule knows
+
+Inner products of two `Outer` are sums of (left·left')(right·right') over pairs of positions, or products of the formed
+gradients, whichever is cheaper; nothing of the size rows × parameters is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .unfold import Patches
+
+FORMED_AT_ONCE = 2**22
+"""Numbers of formed gradients, or of pairs of positions, at a time: larger pieces only cost memory."""
+
+Side = Tensor | Patches
+
+
+class Outer:
+    """Σ_positions left ⊗ right, for each of B rows and each group.
+
+    left    [B, groups, positions, height]
+    right   [B, groups, positions, width], or the patches it is made of (of an image [B · pieces, ...])
+    shape   the parameter's, which is [groups · height, width] in memory
+    """
+
+    def __init__(self, left: Side, right: Side, shape: Sequence[int], rows: int) -> None:
+        self.left, self.right, self.shape, self.rows = left, right, tuple(shape), rows
+        self.groups, self.positions, self.height = _sizes(left, rows)
+        self.width = _sizes(right, rows)[2]
+        self._formed: Tensor | None = None
+
+    def sides(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        return _cut_out(self.left, self.rows, rows), _cut_out(self.right, self.rows, rows)
+
+    def formed(self, rows: slice = slice(None)) -> Tensor:
+        """[rows, numbers of the parameter]; kept where it is smaller than the factors."""
+        if self._formed is not None:
+            return self._formed[rows]
+        left, right = self.sides(rows)
+        formed = (left.flatten(0, 1).mT @ right.flatten(0, 1)).reshape(len(left), -1)
+        if len(formed) == self.rows and formed.numel() <= _kept(self.left) + _kept(self.right):
+            self._formed = formed
+        return formed
+
+    def form_cost(self) -> int:
+        """Multiplications for one row."""
+        return 0 if self._formed is not None else self.positions * self.numel
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+
+class Looked:
+    """Σ_positions e(id) ⊗ gradient: ids [B, T], gradients [B, T, width] of a parameter [height, width]."""
+
+    def __init__(self, ids: Tensor, gradients: Tensor, shape: Sequence[int]) -> None:
+        self.ids, self.gradients, self.shape = ids, gradients, tuple(shape)
+        self.rows, self.positions = ids.shape
+
+    def formed(self, rows: slice = slice(None)) -> Tensor:
+        ids, gradients = self.ids[rows], self.gradients[rows]
+        formed = gradients.new_zeros(len(ids), *self.shape)
+        index = ids.unsqueeze(-1).expand_as(gradients)
+        return formed.scatter_add_(1, index, gradients).flatten(1)
+
+
+class Formed:
+    """The gradients themselves: values [B, *shape]."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values, self.shape, self.rows = values, tuple(values.shape[1:]), len(values)
+
+    def formed(self, rows: slice = slice(None)) -> Tensor:
+        return self.values[rows].flatten(1) if self.shape else self.values[rows].unsqueeze(1)
+
+
+Part = Outer | Looked | Formed
+
+
+def merged(parts: Sequence[Part]) -> list[Part]:
+    """Uses of one kind as one use with more positions; what lies in patches stays apart."""
+    outers = [part for part in parts if isinstance(part, Outer)]
+    plain = [part for part in outers if isinstance(part.left, Tensor) and isinstance(part.right, Tensor)]
+    looked = [part for part in parts if isinstance(part, Looked)]
+    formed = [part for part in parts if isinstance(part, Formed)]
+    result: list[Part] = [part for part in outers if part not in plain]
+    if plain:
+        sides = [torch.cat(side, 2) for side in zip(*(part.sides() for part in plain), strict=True)]
+        result.append(Outer(sides[0], sides[1], plain[0].shape, plain[0].rows) if len(plain) > 1 else plain[0])
+    if looked:
+        ids = torch.cat([part.ids for part in looked], 1)
+        result.append(Looked(ids, torch.cat([part.gradients for part in looked], 1), looked[0].shape))
+    if formed:
+        result.append(Formed(torch.stack([part.values for part in formed]).sum(0)) if len(formed) > 1 else formed[0])
+    return result
+
+
+def pairwise(one: Part, other: Part) -> Tensor:
+    """Inner products [B, B'] of two uses of one parameter through their factors."""
+    if isinstance(one, Outer) and isinstance(other, Outer):
+        return _outer_outer(one, other)
+    if isinstance(one, Looked) and isinstance(other, Looked):
+        return _looked_looked(one, other)
+    if isinstance(one, Looked) and isinstance(other, Outer):
+        return _looked_outer(one, other)
+    if isinstance(one, Outer) and isinstance(other, Looked):
+        return _looked_outer(other, one).T
+    return one.formed() @ other.formed().T
+
+
+def own(one: Part, other: Part) -> Tensor:
+    """Inner products [B] of each row's two uses of one parameter through their factors."""
+    if isinstance(one, Outer) and isinstance(other, Outer):
+        sides = zip(one.sides(), other.sides(), strict=True)
+        left, right = (ours @ theirs.mT for ours, theirs in sides)
+        return (left * right).sum((1, 2, 3))
+    if isinstance(one, Looked) and isinstance(other, Looked):
+        same = one.ids.unsqueeze(2) == other.ids.unsqueeze(1)
+        return ((one.gradients @ other.gradients.mT) * same).sum((1, 2))
+    if isinstance(one, Looked) and isinstance(other, Outer):
+        left, right = (side.squeeze(1) for side in other.sides())
+        chosen = left.gather(2, one.ids.unsqueeze(1).expand(-1, left.shape[1], -1))  # [B, T', T]
+        return ((right @ one.gradients.mT) * chosen).sum((1, 2))
+    if isinstance(one, Outer) and isinstance(other, Looked):
+        return own(other, one)
+    return (one.formed() * other.formed()).sum(1)
+
+
+def blocks(rows: int, size: int) -> Iterator[slice]:
+    """Slices of the rows, each of at most FORMED_AT_ONCE numbers."""
+    step = max(1, FORMED_AT_ONCE // max(1, size))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _outer_outer(one: Outer, other: Outer) -> Tensor:
+    left, right = one.sides()
+    if one.positions == other.positions == 1 and one.groups == 1:
+        theirs = other.sides()
+        return (left.flatten(1) @ theirs[0].flatten(1).T) * (right.flatten(1) @ theirs[1].flatten(1).T)
+    left, right = (side.transpose(0, 1).flatten(1, 2) for side in (left, right))  # [groups, B · T, n]
+    products = []
+    for rows in blocks(other.rows, one.groups * one.rows * one.positions * other.positions):
+        theirs = tuple(side.transpose(0, 1).flatten(1, 2) for side in other.sides(rows))
+        pairs = (left @ theirs[0].mT).mul_(right @ theirs[1].mT).sum(0)
+        products.append(pairs.reshape(one.rows, one.positions, -1, other.positions).sum((1, 3)))
+    return torch.cat(products, 1)
+
+
+def _looked_looked(one: Looked, other: Looked) -> Tensor:
+    products = []
+    for rows in blocks(other.rows, one.ids.numel() * other.positions):
+        ids, gradients = other.ids[rows], other.gradients[rows]
+        same = one.ids.reshape(-1, 1) == ids.reshape(1, -1)
+        pairs = (one.gradients.flatten(0, 1) @ gradients.flatten(0, 1).T).mul_(same)
+        products.append(pairs.reshape(*one.ids.shape, *ids.shape).sum((1, 3)))
+    return torch.cat(products, 1)
+
+
+def _looked_outer(one: Looked, other: Outer) -> Tensor:
+    products = []
+    for rows in blocks(other.rows, one.ids.numel() * other.positions):
+        left, right = (side.squeeze(1) for side in other.sides(rows))
+        chosen = left.flatten(0, 1)[:, one.ids.flatten()]  # [B' · T', B · T]
+        pairs = (right.flatten(0, 1) @ one.gradients.flatten(0, 1).T).mul_(chosen)
+        products.append(pairs.reshape(*left.shape[:2], *one.ids.shape).sum((1, 3)).T)
+    return torch.cat(products, 1)
+
+
+def _sizes(side: Side, rows: int) -> tuple[int, int, int]:
+    if isinstance(side, Tensor):
+        return side.shape[1], side.shape[2], side.shape[3]
+    images, groups, positions, numbers = side.shape
+    return groups, positions * (images // rows), numbers
+
+
+def _kept(side: Side) -> int:
+    return side.numel() if isinstance(side, Tensor) else side.image.numel()
+
+
+def _cut_out(side: Side, rows: int, chosen: slice) -> Tensor:
+    if isinstance(side, Tensor):
+        return side[chosen]
+    pieces = len(side.image) // rows
+    if chosen != slice(None):
+        image = side.image.unflatten(0, (rows, pieces))[chosen].flatten(0, 1)
+        side = Patches(image, side.kernel, side.stride, side.padding, side.dilation, side.groups, side.count)
+    patches = side.tensor()
+    if pieces == 1:
+        return patches
+    return patches.unflatten(0, (-1, pieces)).transpose(1, 2).flatten(2, 3)
