@@ -86,7 +86,8 @@ class Indexer:
             at = 0
             while at < n:
                 stop = min(at + self.rows_at_once, n)
-                failure = self._record(number, start, at, stop, rows, vectors)
+                piece = slice(at, stop)
+                failure = self._record(number, rows[piece], None if vectors is None else vectors[piece])
                 if failure is not None:
                     self._shrink(stop - at, failure)
                     continue
@@ -98,16 +99,16 @@ class Indexer:
         checksum = shard.write(rows, stored)
         yield row_of(start, n, self.task.projection, checksum, time.perf_counter() - began)
 
-    def _record(self, number: int, start: int, at: int, stop: int, rows: Array, vectors: Tensor | None) -> str | None:
-        """Fill in rows `at` to `stop` of the block at one checkpoint; the message if memory ran out."""
-        inputs, labels = self.spec.data.batch(np.arange(start + at, start + stop))
+    def _record(self, number: int, rows: Array, vectors: Tensor | None) -> str | None:
+        """Fill in some rows (and vectors) of the block at one checkpoint; the message if memory ran out."""
+        inputs, labels = self.spec.data.batch(rows["id"])
         try:
             labels = labels.to(self.device)
             gradients = self.recorder.record(moved(inputs, self.device), labels)
-            self._note(rows[at:stop], number, gradients, labels)
+            self._note(rows, number, gradients, labels)
             if vectors is not None:
                 rate = self.spec.checkpoints[number].learning_rate
-                vectors[at:stop] += weighted(self.sketches[number], rate, gradients)
+                vectors += weighted(self.sketches[number], rate, gradients)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -228,7 +228,7 @@ class Shards:
 def load(file: Path) -> Array:
     """A file as an array whose pages are read when they are looked at. Never unpickles."""
     try:
-        return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+        return np.asarray(np.load(file, mmap_mode="c", allow_pickle=False))
     except FileNotFoundError:
         raise _damaged(file, "it is missing") from None
     except (OSError, ValueError, EOFError) as error:

@@ -150,8 +150,8 @@ def sketch_of(projection: dict[str, Any], checkpoint: int) -> TensorSketch:
 def query_vectors(spec: Spec, projection: dict[str, Any], per_checkpoint: Iterable[tuple[int, Gradients]]) -> Tensor:
     """Vectors [Q, dim] whose products with the stored ones estimate Σ_c learning_rate_c · ⟨gradient, gradient'⟩."""
     parts = [
-        weighted(sketch_of(projection, checkpoint), spec.checkpoints[checkpoint].learning_rate, gradients)
-        for checkpoint, gradients in per_checkpoint
+        weighted(sketch_of(projection, checkpoint.number), checkpoint.learning_rate, gradients)
+        for checkpoint, gradients in ((spec.checkpoints[position], one) for position, one in per_checkpoint)
     ]
     if not parts:
         raise ParameterError("no_checkpoints", "No checkpoint is left to compare gradients at")

@@ -24,15 +24,15 @@ def run(
     interrupt   called often; what it raises ends the run, and work that has not begun is withdrawn
     """
     if engine == "local":
-        from .local import run_local
+        from .local import run_local  # noqa: PLC0415 - only what is asked for
 
         return run_local(task, blocks, interrupt)
     if engine == "dask" or _is_client(engine):
-        from .dask import run_dask
+        from .dask import run_dask  # noqa: PLC0415 - an extra
 
         return run_dask(None if engine == "dask" else engine, task, blocks, interrupt)
     if engine == "ray":
-        from .ray import run_ray
+        from .ray import run_ray  # noqa: PLC0415 - an extra
 
         return run_ray(task, blocks, interrupt)
     hint = did_you_mean(engine, ENGINES) if isinstance(engine, str) else 'Use "local", "dask", "ray" or a Dask client.'
