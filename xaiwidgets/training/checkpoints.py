@@ -144,36 +144,41 @@ class Checkpoints(Sequence[Checkpoint]):
             )
         self.notes = tuple(_notes(self._all, learning_rates))
 
-    def indexed(self, rows: Sequence[Sequence[Any]]) -> Checkpoints:
-        """Those an index was built of, with its numbers and learning rates; `rows`: name, hash, learning rate of each.
+    def indexed(self, rows: Sequence[Sequence[Any]], missing: Sequence[Sequence[str]]) -> Checkpoints:
+        """Those an index was built of, under its names, numbers and learning rates.
 
-        What the index has and these have not, and the other way round, is added to `missing`. Raises ModelError if nothing
-        is left.
+        rows      name, hash and learning rate of each in the index; `missing` what it was built without, and why
+
+        What the index has and these have not, and the other way round, is missing too. Raises ModelError if none is left.
         """
         known = {one.hash: one for one in self}
-        chosen = copy.copy(self)
-        chosen._all = [
+        chosen = [
             replace(known[content], name=name, number=number, learning_rate=rate)
             for number, (name, content, rate) in enumerate(rows)
             if content in known
         ]
-        used = {one.hash for one in chosen._all}
+        used = {one.hash for one in chosen}
         gone = [name for name, content, _ in rows if content not in used]
-        said = {name for name, _ in self.missing}
-        chosen.missing = [
-            *self.missing,
-            *((name, "its weights, as the index had them, were not passed") for name in gone if name not in said),
-            *((one.name, "the index was built without it") for one in self if one.hash not in used),
-        ]
-        if not chosen._all:
+        said = dict(self.missing)
+        if not chosen:
+            why = "; ".join(f"{name}: {said.get(name, 'not passed')}" for name in gone)
             raise ModelError(
-                "other_index",
+                "other_checkpoints",
                 "The index was built of other checkpoints",
-                f"Of {', '.join(gone)}.",
+                why,
                 "Pass the checkpoints it was built of, or build it again.",
             )
-        chosen.notes = tuple(_notes(chosen._all, [1.0]))
-        return chosen
+        result = copy.copy(self)
+        result._take(chosen)  # noqa: SLF001  # of the same class
+        reasons = {str(name): str(why) for name, why in missing}
+        reasons |= dict.fromkeys(gone, "its weights, as the index had them, were not passed")
+        reasons |= {one.name: "the index was built without it" for one in self if one.hash not in used} | said
+        result.missing = list(reasons.items())
+        result.notes = tuple(_notes(chosen, None if all(rate == 1 for _, _, rate in rows) else 1.0))
+        return result
+
+    def _take(self, chosen: list[Checkpoint]) -> None:
+        self._all = chosen
 
     def __len__(self) -> int:
         return len(self._all)
@@ -298,7 +303,7 @@ def _fitted(model: nn.Module, state: State) -> State:
     ]  # fmt: skip
     unknown = [name for name in given if name not in own]
     if absent or unknown:
-        parts = [f"{what} {_few(names)}" for what, names in (("without", absent), ("unknown:", unknown)) if names]
+        parts = [f"{what} {few(names)}" for what, names in (("without", absent), ("unknown:", unknown)) if names]
         raise _Unusable(f"it does not fit the model ({'; '.join(parts)})")
     for name, key in given.items():
         if state[key].shape != own[name].shape:
@@ -309,7 +314,8 @@ def _fitted(model: nn.Module, state: State) -> State:
     return {key: own[name] for name, key in given.items()}
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """Some names, and how many more."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

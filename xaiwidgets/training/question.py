@@ -21,7 +21,7 @@ from .shards import Shards, no_vectors
 from .sketch import query_vectors
 from .spec import Spec
 
-SPAN = 4096
+FIRST_SPAN, SPAN = 256, 4096
 """Training examples scored at a time: every checkpoint is loaded once for each such block, and memory stays flat."""
 
 Positions = np.ndarray[Any, Any]
@@ -135,31 +135,43 @@ class Question:
             raise ParameterError("no_linear", "The model uses no torch.nn.Linear", hint="Pass layer=, a layer's name.")
         return used[-1]
 
-    def vectors(self) -> Tensor:
-        """[Q, dim] the queries as the index stores its examples: all checkpoints asked, in one vector each."""
-        projection = self._stored().projection
+    def vectors(self, checkpoints: Sequence[int]) -> Tensor:
+        """[Q, dim] the queries as the index stores its examples: several checkpoints in one vector each."""
+        projection = self.stored.projection
         if projection is None:
             raise no_vectors()
-        return query_vectors(self.spec, projection, ((one, self.queries(one)) for one in self.checkpoints))
+        return query_vectors(self.spec, projection, ((one, self.queries(one)) for one in checkpoints))
 
-    def stored(self, positions: Positions) -> Tensor:
-        """float32 [n, dim] of training examples, from the index."""
-        return self._stored().vectors(positions)
-
-    def _stored(self) -> Shards:
+    @property
+    def stored(self) -> Shards:
+        """The index's vectors and columns."""
         if self.shards is None:
             raise no_vectors()
         return self.shards
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Parameters whose gradients do not count, and why."""
+        return self._recorder.left_out
+
+    def narrow(self, rows: Sequence[int] | Positions) -> None:
+        """From now on only these are candidates."""
+        self.rows = _positions(rows, len(self.data))
 
     def candidates(self) -> Positions:
         """Every position that is to be scored, in order."""
         return np.arange(len(self.data)) if self.rows is None else self.rows
 
     def spans(self) -> Iterator[Positions]:
-        """The candidates in blocks: a method scores one block at all checkpoints before the next."""
-        total = len(self.candidates())
-        for start in range(0, total, SPAN):
-            yield self.candidates()[start : start + SPAN]
+        """The candidates in blocks: a method scores one block at all checkpoints before the next.
+
+        The first blocks are small, so that a first answer is there early.
+        """
+        candidates = self.candidates()
+        start, size = 0, FIRST_SPAN
+        while start < len(candidates):
+            yield candidates[start : start + size]
+            start, size = start + size, min(2 * size, SPAN)
 
     def _output(self) -> Tensor:
         self.at(self.checkpoints[-1])

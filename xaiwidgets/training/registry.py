@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -38,6 +38,8 @@ class Preparing:
 
 
 Step = Scored | Preparing
+By = Literal["products", "lengths", ""]
+Shortlist = By | Callable[[dict[str, Any]], By]
 Approximations = tuple[str, ...] | Callable[[dict[str, Any]], tuple[str, ...]]
 
 
@@ -47,7 +49,8 @@ class TrainingMethod:
 
     per_checkpoint   whether its scores are one for each checkpoint, to be added up
     indexed          whether it reads only the vectors of the index, no training example
-    shortlist        whether the index's vectors can name the examples worth scoring when only the leaders are asked for
+    shortlist        what the index's vectors can name the examples worth scoring by when only the leaders are asked for:
+                     "products", or "lengths" for products divided by the length of the example's gradient; "" nothing
     """
 
     name: str
@@ -57,7 +60,7 @@ class TrainingMethod:
     reference: str
     per_checkpoint: bool
     indexed: bool
-    shortlist: bool
+    shortlist: Shortlist
     approximations: Approximations
     parameters: tuple[Parameter, ...]
     run: Callable[..., Iterator[Step]]
@@ -69,6 +72,10 @@ class TrainingMethod:
     def approximates(self, parameters: dict[str, Any]) -> tuple[str, ...]:
         """In plain words, what makes its scores differ from what it is defined to be; nothing if they are exact."""
         return self.approximations(parameters) if callable(self.approximations) else self.approximations
+
+    def shortlists(self, parameters: dict[str, Any]) -> By:
+        """What the index may name examples by."""
+        return self.shortlist(parameters) if callable(self.shortlist) else self.shortlist
 
     def schema(self) -> dict[str, Any]:
         """Plain JSON values: what a user interface needs."""
@@ -100,7 +107,7 @@ def training_method(
     reference: str,
     per_checkpoint: bool = False,
     indexed: bool = False,
-    shortlist: bool = False,
+    shortlist: Shortlist = "",
     approximations: Approximations = (),
     name: str = "",
 ) -> Callable[[Function], Function]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from xaiwidgets.engine.registry import Note
 from xaiwidgets.training.question import Question
 from xaiwidgets.training.recorder import Gradients
-from xaiwidgets.training.registry import Scored, Step, training_method
+from xaiwidgets.training.registry import By, Scored, Step, training_method
 
 Normalise = Literal["none", "cosine", "relative"]
 Choice = Annotated[
@@ -26,7 +26,11 @@ PRUTHI = "Pruthi et al. 2020, Estimating training data influence by tracing grad
 CHARPIAT = "Charpiat et al. 2019, Input similarity from the neural network perspective, arXiv:2102.05262"
 
 
-@training_method(title="TracIn", family="gradient", reference=PRUTHI, per_checkpoint=True, shortlist=True)
+def _by(parameters: dict[str, Any]) -> By:
+    return "products" if parameters["normalise"] == "none" else "lengths"
+
+
+@training_method(title="TracIn", family="gradient", reference=PRUTHI, per_checkpoint=True, shortlist=_by)
 def tracin(question: Question, *, normalise: Choice = "none") -> Iterator[Step]:
     """Products of the gradients at every checkpoint, times its learning rate."""
     return _products(question, normalise)
@@ -37,7 +41,6 @@ def tracin(question: Question, *, normalise: Choice = "none") -> Iterator[Step]:
     family="gradient",
     reference=PRUTHI,
     per_checkpoint=True,
-    shortlist=True,
     approximations=("gradients of one layer only, weight and bias",),
 )
 def tracin_last_layer(
@@ -50,13 +53,13 @@ def tracin_last_layer(
     return _products(question.of_layer(layer or question.last_linear()), normalise)
 
 
-@training_method(title="Gradient product", family="gradient", reference=CHARPIAT, shortlist=True)
+@training_method(title="Gradient product", family="gradient", reference=CHARPIAT, shortlist="products")
 def gradient_dot(question: Question) -> Iterator[Step]:
     """The product of the gradients at the last of the checkpoints."""
     return _last(question, "none")
 
 
-@training_method(title="Gradient cosine", family="gradient", reference=CHARPIAT, shortlist=True)
+@training_method(title="Gradient cosine", family="gradient", reference=CHARPIAT, shortlist="lengths")
 def gradient_cosine(question: Question) -> Iterator[Step]:
     """The cosine of the gradients at the last of the checkpoints: large gradients do not lead everywhere."""
     return _last(question, "cosine")
@@ -71,10 +74,10 @@ def gradient_cosine(question: Question) -> Iterator[Step]:
 )
 def tracin_projected(question: Question) -> Iterator[Step]:
     """Products of the index's stored vectors: nothing is computed of the training examples."""
-    vectors = question.vectors()
+    vectors = question.vectors(question.checkpoints)
     for positions in question.spans():
         question.check()
-        yield Scored(positions, (vectors @ question.stored(positions).T).unsqueeze(2))
+        yield Scored(positions, (vectors @ question.stored.vectors(positions).T).unsqueeze(2))
 
 
 @training_method(
