@@ -1,5 +1,7 @@
 """Training dynamics beside their definitions, from a recorder and from columns; variance of gradients."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def test_what_the_papers_define():
     np.testing.assert_allclose(dynamics.variability, of_label.std(0), rtol=1e-4)
     right = (logits.argmax(2) == labels).numpy()
     np.testing.assert_allclose(dynamics.correctness, right.mean(0))
-    forgotten = [sum(a and not b for a, b in zip(one[:-1], one[1:], strict=True)) for one in right.T]
+    forgotten = [sum(a and not b for a, b in pairwise(one)) for one in right.T]
     np.testing.assert_array_equal(dynamics.forgetting, forgotten)
     np.testing.assert_array_equal(dynamics.never_learnt, ~right.any(0))
     margin = [

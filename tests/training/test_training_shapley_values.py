@@ -53,9 +53,7 @@ def test_values_sum_to_what_all_are_worth_and_blocks_change_nothing(monkeypatch)
     share = (labels[nearest] == asked[:, None]).float().mean(1)
     torch.testing.assert_close(values.sum(1), share, atol=1e-5, rtol=0)
     monkeypatch.setattr("xaiwidgets.training.shapley_values.BLOCK", 1)  # a query at a time
-    torch.testing.assert_close(
-        knn_shapley(rows, labels, queries, asked, neighbours=7), values, atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(knn_shapley(rows, labels, queries, asked, neighbours=7), values, atol=1e-6, rtol=0)
 
 
 def test_a_wrong_label_is_worth_less_than_nothing():

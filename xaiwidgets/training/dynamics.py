@@ -53,7 +53,8 @@ class Dynamics:
                 "Training dynamics need class labels",
                 hint='For regression look at column("loss") and self_influence().',
             )
-        return cls(*(columns[name] for name in COLUMNS), columns.get("norm"))
+        probabilities, margins, errors, losses = (columns[name] for name in COLUMNS)
+        return cls(probabilities, margins, errors, losses, columns.get("norm"))
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -79,12 +80,13 @@ class Dynamics:
     def forgetting(self) -> NDArray[np.int32]:
         """How often [N] an example that was right became wrong (Toneva et al. 2019, arXiv:1812.05159)."""
         right = self._seen_in_order()
-        return (right[:, :-1] & ~right[:, 1:] & self._followed()).sum(1).astype(np.int32)
+        events: NDArray[np.int32] = (right[:, :-1] & ~right[:, 1:] & self._followed()).sum(1, dtype=np.int32)
+        return events
 
     @property
     def never_learnt(self) -> NDArray[np.bool_]:
         """Examples [N] that were never right: forgetting counts none of their mistakes."""
-        return ~self.correct.any(1)
+        return np.logical_not(self.correct.any(1))
 
     @property
     def aum(self) -> Floats:
@@ -142,12 +144,13 @@ class Dynamics:
     def _seen_in_order(self) -> NDArray[np.bool_]:
         """`correct` with the times at which an example was not seen moved to the end."""
         order = np.argsort(~self._seen, axis=1, kind="stable")
-        return np.take_along_axis(self.correct, order, axis=1)
+        return np.asarray(np.take_along_axis(self.correct, order, axis=1))
 
     def _followed(self) -> NDArray[np.bool_]:
         """Whether a time, in that order, has a seen one after it."""
         times = np.arange(1, self.losses.shape[1])
-        return times[None] < self._seen.sum(1)[:, None]
+        followed: NDArray[np.bool_] = times < self._seen.sum(1, keepdims=True)
+        return followed
 
 
 class DynamicsRecorder:
@@ -166,7 +169,7 @@ class DynamicsRecorder:
         self._times: list[Floats] = []
 
     def see(self, positions: Tensor | NDArray[Any], output: Tensor, labels: Tensor) -> None:
-        """positions [B] in the data set (each at most once), output and labels as the loss takes them: logits [B, classes].
+        """Take positions [B] in the data set (each at most once), and output and labels as the loss takes them.
 
         Nothing of the graph is kept. Raises InputError where output and labels do not fit.
         """

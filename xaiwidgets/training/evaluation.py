@@ -3,6 +3,7 @@
 Scores are [queries, training examples], positive = proponent. What happens without some examples is asked through a
 `Retrain`: positions kept [M, n] to what the M networks trained on them say about every query [M, queries], larger meaning
 surer of the query's label (`retraining.margins`). `retraining.train_networks` is one way to write it.
+Scores, labels and masks are tensors or arrays.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+Values = Tensor | NDArray[np.generic]
 Retrain = Callable[[Tensor], Tensor]
 
 
@@ -65,13 +69,14 @@ def half_subsets(examples: int, count: int, *, share: float = 0.5, seed: int = 0
     return torch.stack([torch.randperm(examples, generator=generator)[:size].sort().values for _ in range(count)])
 
 
-def linear_datamodeling(scores: Tensor, kept: Tensor, outputs: Tensor) -> Agreement:
+def linear_datamodeling(scores: Values, kept: Values, outputs: Values) -> Agreement:
     """Linear datamodeling score (Park et al. 2023, arXiv:2303.14186).
 
     The sum of the scores of the examples kept [S, n] should order the S retrained models as their outputs [S, queries] do.
     """
-    sums = torch.stack([scores[:, rows].double().sum(1) for rows in kept])
-    return rank_agreement(sums.T, outputs.T)
+    scores = torch.as_tensor(scores)
+    sums = [scores[:, rows].double().sum(1) for rows in torch.as_tensor(kept)]
+    return rank_agreement(torch.stack(sums, 1), torch.as_tensor(outputs).T)
 
 
 def leave_one_out(retrain: Retrain, positions: Sequence[int], examples: int) -> Tensor:
@@ -85,12 +90,13 @@ def leave_one_out(retrain: Retrain, positions: Sequence[int], examples: int) -> 
 
 
 def subset_removal(
-    scores: Tensor, retrain: Retrain, sizes: Sequence[int], queries: Sequence[int] | None = None
+    scores: Values, retrain: Retrain, sizes: Sequence[int], queries: Sequence[int] | None = None
 ) -> Tensor:
     """Output of each query after retraining without its `size` strongest proponents: [sizes + 1, queries], first with all.
 
     A faithful scoring makes it fall faster than a random one does. Queries: positions (rows of scores), all by default.
     """
+    scores = torch.as_tensor(scores)
     chosen = torch.arange(len(scores)) if queries is None else torch.as_tensor(queries)
     order = scores[chosen].argsort(dim=1, descending=True, stable=True)
     rows = [retrain(torch.arange(scores.shape[1])[None])[0, chosen]]
@@ -103,37 +109,38 @@ def subset_removal(
 # --- wrong labels ----------------------------------------------------------------------------------------------------
 
 
-def mislabelled(suspicion: Tensor, wrong: Tensor) -> Detection:
+def mislabelled(suspicion: Values, wrong: Values) -> Detection:
     """How soon the wrong labels (bool [N]) are found by suspicion [N], largest first.
 
     Examples of equal suspicion share their finds evenly: the order of the data set decides nothing.
     """
-    suspicion, wrong = torch.as_tensor(suspicion).double(), torch.as_tensor(wrong).bool()
-    places = ranks(suspicion)
-    bad, good = int(wrong.sum()), int((~wrong).sum())
-    auc = (float(places[wrong].sum()) - bad * (bad + 1) / 2) / (bad * good)
-    _, group, size = torch.unique(-suspicion, return_inverse=True, return_counts=True)
-    rate = torch.zeros(len(size), dtype=torch.float64).index_add_(0, group, wrong.double()) / size
-    found = rate.repeat_interleave(size).cumsum(0) / bad
+    doubt, bad = torch.as_tensor(suspicion).double(), torch.as_tensor(wrong).bool()
+    count, rest = int(bad.sum()), int((~bad).sum())
+    auc = (float(ranks(doubt)[bad].sum()) - count * (count + 1) / 2) / (count * rest)
+    _, group, size = torch.unique(-doubt, return_inverse=True, return_counts=True)
+    rate = torch.zeros(len(size), dtype=torch.float64).index_add_(0, group, bad.double()) / size
+    found = rate.repeat_interleave(size).cumsum(0) / count
     return Detection(auc, torch.cat([torch.zeros(1, dtype=torch.float64), found]))
 
 
 # --- the same kind of thing ------------------------------------------------------------------------------------------
 
 
-def identical_class(scores: Tensor, labels: Tensor, query_labels: Tensor) -> float:
+def identical_class(scores: Values, labels: Values, query_labels: Values) -> float:
     """Share of queries whose strongest proponent is of the query's class (Hanawa et al. 2021, arXiv:2006.04528)."""
-    return float((labels[scores.argmax(1)] == query_labels).double().mean())
+    leading = torch.as_tensor(scores).argmax(1)
+    return float((torch.as_tensor(labels)[leading] == torch.as_tensor(query_labels)).double().mean())
 
 
-def identical_subclass(scores: Tensor, subclasses: Tensor, query_subclasses: Tensor, right: Tensor) -> float:
+def identical_subclass(scores: Values, subclasses: Values, query_subclasses: Values, right: Values) -> float:
     """The same with finer classes than those the model was trained on, over the queries it gets `right` (bool)."""
-    return identical_class(scores[right], subclasses, query_subclasses[right])
+    right = torch.as_tensor(right)
+    return identical_class(torch.as_tensor(scores)[right], subclasses, torch.as_tensor(query_subclasses)[right])
 
 
-def self_retrieval(scores: Tensor, positions: Tensor) -> float:
+def self_retrieval(scores: Values, positions: Values) -> float:
     """Share of training examples, asked as queries, that are their own strongest proponent."""
-    return float((scores.argmax(1) == positions).double().mean())
+    return float((torch.as_tensor(scores).argmax(1) == torch.as_tensor(positions)).double().mean())
 
 
 # --- stability -------------------------------------------------------------------------------------------------------
@@ -159,7 +166,7 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return blank
 
 
-def rank_agreement(first: Tensor, second: Tensor) -> Agreement:
+def rank_agreement(first: Values, second: Values) -> Agreement:
     """Spearman correlation of each row of two [queries, n].
 
     With leave-one-out values: near 1 is good. Two seeds of training: near 1 is stable. A randomised model: near 0.

@@ -100,7 +100,7 @@ def train_networks(
 
 
 def margins(outputs: Tensor, labels: Tensor) -> Tensor:
-    """log p/(1−p) of the label: outputs [M, Q, classes] and labels [Q] to [M, Q]. Additive where losses saturate."""
+    """Log-odds of the label, log p/(1−p): outputs [M, Q, classes] and labels [Q] to [M, Q]. Additive where losses saturate."""
     return -margin(outputs.flatten(0, 1), labels.repeat(len(outputs))).view(outputs.shape[:2])
 
 

@@ -21,7 +21,8 @@ def similarity(queries: Tensor, rows: Tensor, measure: Measure) -> Tensor:
         return functional.normalize(queries, dim=1) @ functional.normalize(rows, dim=1).T
     if measure == "dot":
         return queries @ rows.T
-    return -torch.cdist(queries, rows).square()
+    # Not by way of a product of matrices: its rounding would tell apart what is at the same place.
+    return -torch.cdist(queries, rows, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def knn_shapley(

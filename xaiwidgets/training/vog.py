@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xaiwidgets.engine.batching import Batcher
-from xaiwidgets.engine.errors import InputError, ModelError, ParameterError, did_you_mean
-from xaiwidgets.engine.target import unwrap
+from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
+from xaiwidgets.engine.layers import find_layer
 
 from .checkpoints import Checkpoints
 from .data import TrainingData, moved
+from .losses import loss_of
+from .spec import Spec
 
 SPAN = 4096
 """Examples whose two moments are in memory at once; each checkpoint is loaded once for each such block."""
@@ -30,7 +32,7 @@ def variance_of_gradients(
     *,
     layer: str | None = None,
     per_class: bool = True,
-    forward: Callable[..., Any] | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
     batch_size: int | Literal["auto"] = "auto",
     interrupt: Callable[[], None] = lambda: None,
@@ -42,7 +44,7 @@ def variance_of_gradients(
 
     layer      differentiate by this module's output instead of by the input: the embedding, where inputs are tokens
     per_class  as in the paper: less the mean of the label's class, in its standard deviations
-    forward    called as forward(model, *inputs) (dict inputs: as keywords) instead of the model itself
+    forward    called as forward(model, inputs) instead of the model itself
     interrupt  called between chunks; it may raise
 
     dataset, collate and checkpoints as in TrainingIndex.build. The model is copied. Raises ParameterError for fewer than
@@ -55,8 +57,8 @@ def variance_of_gradients(
         raise ParameterError("one_checkpoint", "Nothing varies over a single checkpoint", hint="Pass two or more.")
     if data.label_kind != "class":
         raise InputError("no_classes", "The variance of gradients needs class labels")
-    slope = _Slope(model, layer, forward)
-    batcher = Batcher(64 if batch_size == "auto" else batch_size)
+    slope = _Slope(Spec(model, data, moments, loss_of("cross_entropy"), None, forward, 64), layer)
+    batcher = Batcher(slope.spec.chunk if batch_size == "auto" else batch_size)
     values: list[NDArray[Any]] = []
     labels: list[NDArray[Any]] = []
     for start in range(0, len(data), SPAN):
@@ -65,7 +67,7 @@ def variance_of_gradients(
         for seen, checkpoint in enumerate(moments, start=1):
             checkpoint.load_into(model)
             parts = []
-            for gradients, own in batcher.run(len(rows), lambda low, high, rows=rows: slope(data, rows[low:high])):  # type: ignore[misc]
+            for gradients, own in batcher.run(len(rows), lambda low, high, rows=rows: slope(rows[low:high])):  # type: ignore[misc]
                 interrupt()
                 parts.append(gradients)
                 labels += [own] if seen == 1 else []
@@ -81,20 +83,16 @@ def variance_of_gradients(
 class _Slope:
     """Gradients of the labels' logits by the input or by a module's output."""
 
-    def __init__(self, model: nn.Module, layer: str | None, forward: Callable[..., Any] | None) -> None:
-        modules = dict(model.named_modules())
-        if layer is not None and layer not in modules:
-            raise ParameterError("unknown_layer", f"There is no layer {layer!r}", hint=did_you_mean(layer, modules))
-        model.requires_grad_(requires_grad=False)
-        self.model, self.forward = model, forward
-        self.module = None if layer is None else modules[layer]
-        self.device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+    def __init__(self, spec: Spec, layer: str | None) -> None:
+        spec.model.requires_grad_(requires_grad=False)
+        self.spec = spec
+        self.module = None if layer is None else find_layer(spec.model, layer)[1]
 
-    def __call__(self, data: TrainingData, rows: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
-        inputs, labels = data.batch(rows)
-        inputs, own = moved(inputs, self.device), labels.to(self.device)
+    def __call__(self, rows: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
+        inputs, labels = self.spec.data.batch(rows)
+        inputs, own = moved(inputs, self.spec.device), labels.to(self.spec.device)
         with torch.enable_grad(), self._point(inputs) as points:
-            logits = self._output(points[0] if points else inputs)
+            logits = self.spec.output(self.spec.model, points[0] if points else inputs)
             if logits.ndim != 2 or logits.shape[1] < 2 or own.shape != logits.shape[:1]:
                 raise InputError(
                     "label_shape",
@@ -106,12 +104,6 @@ class _Slope:
                 raise ModelError("no_gradient", "The output does not depend on what it is differentiated by")
             gradients = torch.autograd.grad(score, points, materialize_grads=True)
         return torch.cat([gradient.flatten(1).float().cpu() for gradient in gradients], 1), labels.numpy()
-
-    def _output(self, inputs: Any) -> Tensor:
-        function = self.model if self.forward is None else lambda *given, **named: self.forward(self.model, *given, **named)  # type: ignore[misc]
-        if isinstance(inputs, Mapping):
-            return unwrap(function(**inputs))
-        return unwrap(function(*inputs) if isinstance(inputs, tuple) else function(inputs))
 
     @contextmanager
     def _point(self, inputs: Any) -> Iterator[list[Tensor]]:
@@ -129,7 +121,9 @@ class _Slope:
 
         def replace(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
             if not isinstance(output, Tensor):
-                raise ModelError("layer_output", f"The output of {type(output).__name__} is no tensor", hint="Name a module inside.")
+                raise ModelError(
+                    "layer_output", f"The output of {type(output).__name__} is no tensor", hint="Name a module inside."
+                )
             points.append(output.detach().requires_grad_())
             return points[-1]
 
