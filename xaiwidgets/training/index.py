@@ -10,9 +10,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from torch import nn
 
+import xaiwidgets.training.methods  # noqa: F401 - importing the families registers their methods
 from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
 
-from . import methods as methods
 from .asking import Asked, answers
 from .build import Progress, build
 from .checkpoints import Checkpoints, model_hash
