@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 import shutil
 import time
@@ -75,8 +73,7 @@ def build(
         missing = [block for block in blocks if block[0] not in done]
         if missing:
             account.check_space(missing)
-            key = hashlib.blake2b(json.dumps([manifest["fingerprints"], str(path)]).encode(), digest_size=8).hexdigest()
-            task = Task(spec, path.absolute(), projection, key)
+            task = Task(spec, path.absolute(), projection)
             for step in run(engine, task, missing, interrupt):
                 account.add(step)
                 yield account.progress()

@@ -28,12 +28,11 @@ Interrupt = Callable[[], None] | None
 
 @dataclass(frozen=True)
 class Task:
-    """What every worker is given once: what to index, where to write it, and how. `key` tells one build from another."""
+    """What every worker is given once: what to index, where to write it, and how."""
 
     spec: Spec
     folder: Path
     projection: dict[str, Any] | None
-    key: str
 
     def portable(self) -> Task:
         """The same with the model on the CPU: a copy that another process can open whatever devices it has."""
@@ -101,7 +100,7 @@ class Indexer:
 
     def _record(self, number: int, rows: Array, vectors: Tensor | None) -> str | None:
         """Fill in some rows (and vectors) of the block at one checkpoint; the message if memory ran out."""
-        inputs, labels = self.spec.data.batch(rows["id"])
+        inputs, labels = self.spec.data.batch(rows["id"].copy())
         try:
             labels = labels.to(self.device)
             gradients = self.recorder.record(moved(inputs, self.device), labels)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class Shards:
         self.projection: dict[str, Any] | None = manifest["projection"]
         self.blocks = sorted(manifest["shards"], key=lambda block: int(block["start"]))
         self.starts = np.array([block["start"] for block in self.blocks], dtype=np.int64)
-        self._length = sum(block["n"] for block in self.blocks)
+        self._length: int = sum(block["n"] for block in self.blocks)
 
     @property
     def complete(self) -> bool:
@@ -140,7 +140,7 @@ class Shards:
     def nbytes(self) -> int:
         """Bytes on disk, from the shapes."""
         projection = self.projection
-        width = projection["dim"] * np.dtype(projection["dtype"]).itemsize if projection else 0
+        width: int = projection["dim"] * np.dtype(projection["dtype"]).itemsize if projection else 0
         return self._length * (width + self._row_type.itemsize)
 
     def column(self, name: str, positions: Array | None = None) -> Array:
@@ -269,7 +269,7 @@ def _npy(array: Array) -> bytes:
     return stream.getvalue()
 
 
-def _checksum(parts: Any) -> int:
+def _checksum(parts: Iterable[bytes]) -> int:
     total = 0
     for part in parts:
         total = zlib.crc32(part, total)

@@ -92,11 +92,12 @@ class TensorSketch:
         """CountSketch of one factor: [B, T, n] to [B, T, dim]."""
         bucket, sign = self._table(name, side, first + values.shape[2], values.device)
         flat = (values * sign[first:]).flatten(0, 1)
-        return self._scattered(bucket[first:].expand(len(flat), -1), flat).unflatten(0, values.shape[:2])
+        return self._scattered(bucket[first:].expand(len(flat), -1), flat).reshape(*values.shape[:2], self.dim)
 
     def _convolved(self, first: Tensor, second: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(first) * torch.fft.rfft(second)
-        return torch.fft.irfft(spectrum.sum(1), n=self.dim)
+        spectrum = (torch.fft.rfft(first) * torch.fft.rfft(second)).sum(1)
+        summed: Tensor = torch.fft.irfft(spectrum, n=self.dim)
+        return summed
 
     def _scattered(self, index: Tensor, values: Tensor) -> Tensor:
         return values.new_zeros(len(values), self.dim).scatter_add_(1, index, values)
