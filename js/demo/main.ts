@@ -1,7 +1,9 @@
-// The demo page: index.html?widget=path|tokens&theme=dark&inputs=3&kernel=none&set={"status":"error"}
+// The demo page: index.html?widget=path|tokens|examples&theme=dark&inputs=3&kernel=none&set={"status":"error"}
 
 import widgets from "../src/index";
 import { StaticModel } from "../src/lib/static-model";
+import { ExamplesModel } from "./examples-kernel";
+import { examplesState } from "./examples-state";
 import { LiveModel } from "./fake-kernel";
 import { measure } from "./measure";
 import { PathModel } from "./path-kernel";
@@ -13,6 +15,7 @@ import { tokensState } from "./tokens-state";
 const query = new URLSearchParams(location.search);
 document.documentElement.dataset.theme = query.get("theme") ?? "light";
 const WIDGETS = {
+  examples: [examplesState, ExamplesModel],
   heatmap: [() => demoState(Number(query.get("inputs") ?? 1)), LiveModel],
   path: [pathState, PathModel],
   tokens: [tokensState, TokensModel],

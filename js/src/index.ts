@@ -5,11 +5,12 @@ import "./styles.css";
 import type { RenderContext } from "./lib/host";
 import { StaticModel } from "./lib/static-model";
 import { beginView, type Draw } from "./lib/view";
+import { mount as examples } from "./widgets/examples";
 import { mount as heatmap } from "./widgets/heatmap";
 import { mount as path } from "./widgets/path";
 import { mount as tokens } from "./widgets/tokens";
 
-const WIDGETS: Readonly<Record<string, Draw>> = { heatmap, path, tokens };
+const WIDGETS: Readonly<Record<string, Draw>> = { examples, heatmap, path, tokens };
 
 /** Draw a widget into an element; everything ends with the signal or with the returned function. */
 function render(context: RenderContext): () => void {

@@ -23,6 +23,7 @@ import {
   type Sides,
 } from "./ranking";
 import {
+  type Cells,
   type Checkpoint,
   type ColumnsMeta,
   type Filters,
@@ -53,9 +54,14 @@ const NO_RANK: Rank = {
   exact: true,
   approximations: [],
   totals: null,
+  approximate_totals: false,
   hist: null,
   missing: [],
   hub_sample: 0,
+  hub_leading: 0,
+  modes_complete: true,
+  title: "",
+  unit: "",
   seconds: 0,
 };
 
@@ -92,6 +98,8 @@ export class CandidateStore extends BaseStore {
   readonly pairMaps = makeSignal<readonly [query: Float32Array, example: Float32Array] | null>(null);
   readonly pictures: Pictures;
   readonly contents = new Contents();
+  /** The example under the pointer, in whatever view. */
+  readonly hovered = makeSignal<number | null>(null);
 
   // --- worked out ---
   /** Every stored candidate on its side, strongest first. */
@@ -170,10 +178,10 @@ export class CandidateStore extends BaseStore {
       const { proponents, opponents } = this.ranking.value;
       return Math.max(proponents[0]?.score ?? 0, -(opponents[0]?.score ?? 0));
     });
-    this.reranked = computed(
-      () =>
-        this.mode.value !== (this.modes.value[0] ?? "dot") || (this.hasParts.value && this.mask.value.includes(false)),
-    );
+    this.reranked = computed(() => {
+      const scanned = this.mode.value === (this.modes.value[0] ?? "dot") || this.rank.value.modes_complete;
+      return !scanned || (this.hasParts.value && this.mask.value.includes(false));
+    });
     this.triage = computed(() => this.#triage());
 
     this.pictures = new Pictures(lifetime);
@@ -246,6 +254,7 @@ export class CandidateStore extends BaseStore {
     return passes(example, this.filters.value, (y) => this.className(y));
   }
 
+  /** Null while it may still come. */
   pictureOf(key: string | number): Picture | "none" | null {
     const picture = this.pictures.of(key);
     if (picture) return picture;
@@ -298,11 +307,14 @@ export class CandidateStore extends BaseStore {
 
   #receive(message: { type?: string }, buffers: readonly unknown[] = []): void {
     if (message.type === "thumbs") {
-      const { ids } = message as ThumbsMessage;
+      const { ids, failed = {} } = message as ThumbsMessage;
       this.pictures.add(ids, buffers[0]);
-      this.#thumbs.arrived(ids);
+      this.#thumbs.arrived(ids, Object.keys(failed).map(Number));
     }
-    if (message.type === "texts") this.#texts.arrived(this.contents.add(message as TextsMessage));
+    if (message.type === "texts") {
+      const { failed = {} } = message as TextsMessage;
+      this.#texts.arrived(this.contents.add(message as TextsMessage), Object.keys(failed).map(Number));
+    }
   }
 
   #decodeOnChange(): void {
@@ -334,14 +346,22 @@ export class CandidateStore extends BaseStore {
         this.pairMaps.value = maps;
       },
     );
-    const stop = effect(() => this.pictures.setSaved(sprites.value));
-    this.lifetime.addEventListener("abort", stop, { once: true });
+    const texts = bridge.trait<Record<string, string>>("texts", {});
+    const cells = bridge.trait<Record<string, Cells>>("cells", {});
+    const stops = [
+      effect(() => this.pictures.setSaved(sprites.value)),
+      effect(() => this.contents.setSaved(texts.value, cells.value)),
+    ];
+    for (const stop of stops) this.lifetime.addEventListener("abort", stop, { once: true });
   }
 }
 
 async function decodePair(pair: Pair | null, data: unknown): Promise<readonly [Float32Array, Float32Array] | null> {
   const raw = bytesOf(data);
-  if (!pair || raw.byteLength === 0) return null;
-  const values = floatsOf(await inflate(raw), "int8", pair.scale, 2 * pair.shape.reduce((a, b) => a * b, 1));
-  return [values.subarray(0, values.length / 2), values.subarray(values.length / 2)];
+  if (!pair || pair.error || raw.byteLength === 0) return null;
+  const [query, example] = (pair.shapes ?? [pair.shape ?? [0], pair.shape ?? [0]]).map((shape) =>
+    shape.reduce((product, side) => product * side, 1),
+  ) as [number, number];
+  const values = floatsOf(await inflate(raw), "int8", pair.scale, query + example);
+  return [values.subarray(0, query), values.subarray(query)];
 }

@@ -36,12 +36,15 @@ export class Lazy {
     if (this.#asked.length === 0) this.#askIn(WAIT_MS);
   }
 
-  /** The kernel has answered with these. */
-  arrived(ids: readonly number[]): void {
-    if (this.#asked.length === 0) return;
-    const here = new Set(ids);
-    if (!this.#asked.some((id) => here.has(id)) && ids.length > 0) return; // an answer to another view
-    this.#settle((id) => !here.has(id));
+  /** The kernel has answered with these, and has none of those; more may follow. */
+  arrived(ids: readonly number[], failed: readonly number[]): void {
+    for (const id of failed) this.#missing.add(id);
+    const done = new Set([...ids, ...failed]);
+    const open = this.#asked.filter((id) => !done.has(id));
+    if (open.length === this.#asked.length) return; // an answer to another view
+    this.#asked = open;
+    if (open.length === 0) this.#askIn(0);
+    else this.#giveUpIn(ANSWER_WITHIN_MS);
   }
 
   #isSettled(id: number): boolean {
@@ -53,19 +56,23 @@ export class Lazy {
     this.#timer = setTimeout(() => this.#ask(), delay);
   }
 
+  #giveUpIn(delay: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      for (const id of this.#asked) this.#missing.add(id);
+      this.#asked = [];
+      this.#ask();
+    }, delay);
+  }
+
   #ask(): void {
     const { source } = this;
     if (source.lifetime.aborted || !source.isLive()) return;
-    this.#asked = this.#wishes.filter((id) => !this.#isSettled(id)).slice(0, MOST_ASKED);
-    this.#wishes = this.#wishes.filter((id) => !this.#isSettled(id));
+    const open = this.#wishes.filter((id) => !this.#isSettled(id));
+    this.#asked = open.slice(0, MOST_ASKED);
+    this.#wishes = open.slice(MOST_ASKED);
     if (this.#asked.length === 0) return;
-    this.#timer = setTimeout(() => this.#settle(() => false), ANSWER_WITHIN_MS);
+    this.#giveUpIn(ANSWER_WITHIN_MS);
     source.ask(this.#asked);
-  }
-
-  #settle(isMissing: (id: number) => boolean): void {
-    for (const id of this.#asked) if (isMissing(id)) this.#missing.add(id);
-    this.#asked = [];
-    if (this.#wishes.length > 0) this.#askIn(0);
   }
 }

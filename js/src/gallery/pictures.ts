@@ -9,6 +9,8 @@ export interface Picture {
   url: string;
   index: number;
   count: number;
+  /** Its pixels are to be seen as squares when it is enlarged. */
+  hard: boolean;
 }
 
 interface Strip {
@@ -17,6 +19,14 @@ interface Strip {
 }
 
 const MOST_STRIPS = 64;
+/** Pictures of fewer pixels a side are enlarged. */
+const TINY = 64;
+
+/** Whether it is a PNG of few pixels. Its width is in a fixed place. */
+function isTiny(bytes: Uint8Array<ArrayBuffer>): boolean {
+  if (bytes[0] !== 0x89 || bytes.byteLength < 24) return false;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(16) < TINY;
+}
 
 export class Pictures {
   /** Changes whenever pictures come or go. */
@@ -35,9 +45,9 @@ export class Pictures {
   of(key: string | number): Picture | null {
     this.version.value;
     const saved = this.#savedUrl(String(key));
-    if (saved) return { url: saved, index: 0, count: 1 };
+    if (saved) return { url: saved, index: 0, count: 1, hard: isTiny(bytesOf(this.#saved[key])) };
     const place = this.#places.get(Number(key));
-    return place ? { url: place.strip.url, index: place.index, count: place.strip.ids.length } : null;
+    return place ? { url: place.strip.url, index: place.index, count: place.strip.ids.length, hard: false } : null;
   }
 
   has(id: number): boolean {

@@ -57,6 +57,8 @@ export class GalleryStore extends CandidateStore {
   readonly moreOpen = makeSignal(false);
 
   readonly #held = makeSignal<{ side: Side; id: number; place: number } | null>(null);
+  /** Where a range that is being selected began. */
+  #range: { area: Area; from: number; before: readonly number[] } | null = null;
   readonly #steps = makeSignal<readonly Step[]>([]);
 
   constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
@@ -191,6 +193,11 @@ export class GalleryStore extends CandidateStore {
 
   /** Put the cursor on a card. What a partial scan inserts flows around it. */
   moveTo(area: Area, place: number): void {
+    this.#range = null;
+    this.#go(area, place);
+  }
+
+  #go(area: Area, place: number): void {
     const id = this.idAt(area, place);
     if (id === null) return;
     batch(() => {
@@ -199,8 +206,23 @@ export class GalleryStore extends CandidateStore {
     });
   }
 
+  /** Select from where the cursor was when this began, to a card. */
+  extendTo(area: Area, place: number): void {
+    const at = this.cursor.value;
+    if (this.#range?.area !== area) {
+      const from = at?.area === area ? Math.max(this.placeOf(at), 0) : place;
+      this.#range = { area, from, before: this.selection.value };
+    }
+    const { from, before } = this.#range;
+    const [first, last] = from < place ? [from, place] : [place, from];
+    const ids = Array.from({ length: last - first + 1 }, (_, step) => this.idAt(area, first + step) ?? -1);
+    this.#go(area, place);
+    this.select(extended(before, ids));
+  }
+
   /** The focus has left the cards: nothing keeps them out of order. */
   release(): void {
+    this.#range = null;
     this.#held.value = null;
   }
 
@@ -230,12 +252,7 @@ export class GalleryStore extends CandidateStore {
     }
     const sides = { proponents, opponents };
     const listed = at && at !== "triage" ? sides[at] : [...proponents, ...opponents];
-    this.select(
-      extended(
-        [],
-        listed.map(({ id }) => id),
-      ),
-    );
+    this.select(listed.map(({ id }) => id));
   }
 
   /** Judge these, or those that are meant; null takes verdicts away. */

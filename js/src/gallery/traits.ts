@@ -1,6 +1,8 @@
 // The shapes of the ExampleGallery's traits: the same names as on the Python side. An example is known by its position in
 // the training set. Positive scores: proponents.
 
+import type { Failure } from "../lib/traits";
+
 export type Medium = "image" | "text" | "rows";
 
 /** Which number orders the candidates. */
@@ -26,6 +28,8 @@ export interface Query extends Content {
   /** Probability of the predicted class; null for a regression. */
   conf: number | null;
   loss: number | null;
+  /** Whose loss is asked about. */
+  label?: number | null;
   /** Its position, where it is a training example itself. */
   training_id: number | null;
 }
@@ -42,7 +46,10 @@ export interface Item extends Content {
   id: number;
   y: number | null;
   yhat: number | null;
+  /** Probability of `yhat`. */
   conf: number | null;
+  /** At the last checkpoint. */
+  loss?: number | null;
   /** Self-influence. */
   self: number | null;
   /** Share 0..1 of sampled queries that have it among their leading ones. */
@@ -66,12 +73,20 @@ export interface Rank {
   approximations: string[];
   /** Sums of all positive and of all negative scores, in dot mode. */
   totals: { positive: number; negative: number } | null;
+  /** Whether they are. */
+  approximate_totals: boolean;
   /** Of all scores in dot mode; one edge more than counts. */
   hist: { edges: number[]; counts: number[] } | null;
   /** Checkpoints that were left out, and why. */
   missing: [name: string, why: string][];
   /** How many queries `hub` was measured with; 0: not at all. */
   hub_sample: number;
+  /** How many leading places counted. */
+  hub_leading: number;
+  /** Whether the scan ranked in every mode, not only by dot. */
+  modes_complete: boolean;
+  title: string;
+  unit: string;
   seconds: number;
 }
 
@@ -98,6 +113,8 @@ export interface FieldInfo {
 /** `self` holds log10 of the self-influence. Without a field `ids` row n is position n. */
 export interface ColumnsMeta {
   n: number;
+  /** Size of the data set. */
+  total?: number;
   fields: FieldInfo[];
 }
 
@@ -135,14 +152,22 @@ export interface Pair {
   id: number;
   method_title: string;
   unit: string;
-  gap: number[];
-  /** Height and width of a map, or the number of tokens. */
-  shape: number[];
+  /** Completeness gaps of query and example. */
+  gap?: [query: number | null, example: number | null] | null;
+  /** Height and width of both maps of pictures. */
+  shape?: [height: number, width: number];
+  /** Of texts and tables, which differ in length. */
+  shapes?: [query: [number], example: [number]];
   /** value = stored · scale, for both. */
   scale: number;
+  /** Tokens, or the names of columns. */
   tokens?: [query: string[], example: string[]];
+  /** Probability of the class explained. */
+  predicted?: [query: number | null, example: number | null] | null;
   /** The class explained. */
-  label: string;
+  label: { id: number | null; name: string };
+  /** It could not be computed: nothing else is here. */
+  error?: Failure;
 }
 
 /** Traits that belong to the page: set without a message, they ride along with the next request. */
@@ -155,11 +180,14 @@ export interface LocalTraits {
   k: number;
 }
 
-/** What the kernel answers to {type: "thumbs", ids}: one JPEG, `ids.length` squares of `side` pixels in a row. */
+/** What the kernel answers to {type: "thumbs", ids}, in one message or several: a picture of `ids.length` squares of `side`
+ * pixels side by side. */
 export interface ThumbsMessage {
   type: "thumbs";
   ids: number[];
   side: number;
+  /** Position → why there is no picture. */
+  failed?: Record<string, string>;
 }
 
 /** What the kernel answers to {type: "texts", ids}. */
@@ -167,4 +195,5 @@ export interface TextsMessage {
   type: "texts";
   texts?: Record<string, string>;
   cells?: Record<string, Cells>;
+  failed?: Record<string, string>;
 }
