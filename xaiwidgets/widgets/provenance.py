@@ -20,10 +20,11 @@ def provenance(model_name: str, attribution: Attribution, target: int | None, fo
         },
         "target": target,
         "foil": foil,
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of the packages that compute."""
     return {"xaiwidgets": version("xaiwidgets"), "torch": torch.__version__}

@@ -37,7 +37,7 @@ def explain_text(
     task = "generate" if asked or _goes_on(model) else "classify"
     numbers = by_number(options.target) if task == "classify" else None
     target = None if numbers is not None else options.target
-    labels = _own_labels(model) if options.labels is None else options.labels
+    labels = own_labels(model) if options.labels is None else options.labels
     options = replace(options, target=target, labels=labels)
     given, baseline = _beyond_json(parameters, checked, tokenizer)
     texts = read_all(inputs, tokenizer, words, model, options)
@@ -77,7 +77,7 @@ def _beyond_json(parameters: dict[str, Any], checked: dict[str, Any], tokenizer:
     return given, baseline
 
 
-def _own_labels(model: Any) -> dict[int, str] | None:
+def own_labels(model: Any) -> dict[int, str] | None:
     """What a Hugging Face model calls its classes, unless it only counts them."""
     names = getattr(getattr(module_of(model), "config", None), "id2label", None)
     if not isinstance(names, dict) or all(str(name) == f"LABEL_{number}" for number, name in names.items()):

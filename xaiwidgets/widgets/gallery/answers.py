@@ -1,0 +1,298 @@
+"""The kernel side of a gallery: an index asked about queries, answers ready to be shown, kept for going back."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xaiwidgets.training.influence import Influence
+from xaiwidgets.training.question import Question
+from xaiwidgets.training.registry import Preparing, find_training_method
+from xaiwidgets.widgets.questions import keep
+
+from .asks import Menu, Query, Request
+from .facts import Facts
+from .hubs import Hubs, find_duplicates, find_hubs, same
+from .media import Album
+from .pack import finite
+from .pair import Model
+from .ranking import Scored, histogram, leading, stored, totals, without
+
+KEEP_ANSWERS = 8
+MOST = 100
+"""Examples on either side that a page gets, for each way to rank them."""
+WHOLE = 5_000
+"""Up to so many examples all are scored, whatever the index could leave out."""
+WHOLE_NUMBERS = 8_000_000
+"""Scores that are kept at a time, of all examples and checkpoints."""
+LOOKED_AT = 24
+"""Leading examples on either side that are compared with the query."""
+PARTIAL_EVERY = 0.3
+
+Interrupt = Callable[[], None]
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the model says to a query. `label`: whose loss is asked, as a number; None where it is none."""
+
+    outputs: Tensor
+    label: float | int | None
+    labels: Tensor
+    loss: float
+    norms: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A result. `scored`: what is stored of it, with the way it can be ranked.
+
+    rank        the `rank` trait, but for what hubs know
+    same_as     a training example that is the query
+    duplicates  of the stored ones
+    """
+
+    request: Request
+    influence: Influence
+    asked: Asked
+    scored: Scored
+    rank: dict[str, Any]
+    same_as: int | None = None
+    hubs: Hubs | None = None
+    duplicates: dict[int, int] | None = None
+
+    @property
+    def final(self) -> bool:
+        return bool(self.rank["final"])
+
+
+class Answers:
+    """What is known about one index and some queries. `everything`: score all examples, whatever the index could leave out."""
+
+    def __init__(self, index: Any, menu: Menu, album: Album, *, everything: bool = False) -> None:
+        self._index, self.menu, self.album = index, menu, album
+        self._everything = everything
+        self.data, self.shards, self.spec = index.spec.data, index.shards, index.spec
+        self.facts = Facts.of(index, self.data.label_kind)
+        self.rates: NDArray[np.float64] = np.asarray(index.spec.checkpoints.learning_rates, np.float64)
+        self._known: OrderedDict[str, Answer] = OrderedDict()
+        self._asked: OrderedDict[tuple[Any, ...], Asked] = OrderedDict()
+        self._hubs: Hubs | None = None
+        self._model: Model | None = None
+
+    @property
+    def vectors(self) -> bool:
+        """Whether the index keeps vectors."""
+        return self.shards.projection is not None
+
+    @property
+    def regression(self) -> bool:
+        return bool(self.data.label_kind == "number")
+
+    def query(self, request: Request) -> Query:
+        return self.menu.queries[request.input]
+
+    def asked(self, request: Request, interrupt: Interrupt) -> Asked:
+        """The model's output and loss for a query; the lengths of its gradients where the method's scores are made of them."""
+        lengths = _ranked(request)
+        key = (request.input, request.label, lengths)
+        if key not in self._asked:
+            query = self.query(request)
+            label = query.label if request.label is None else request.label
+            labels = None if label is None else torch.as_tensor(label)[None]
+            question = Question(self.spec, query.inputs, labels, shards=self.shards, interrupt=interrupt)
+            losses, norms = None, []
+            for checkpoint in question.checkpoints if lengths else question.checkpoints[-1:]:
+                gradients = question.queries(checkpoint)
+                losses = gradients.losses
+                norms.append(float(gradients.squared_norms()[0]))
+            assert losses is not None  # noqa: S101 - an index has a checkpoint
+            own = question.labels.detach().cpu()
+            number = own[0].item() if own.ndim == 1 else None
+            found = Asked(
+                question.output.detach().cpu().float(),
+                number,
+                own,
+                float(losses[0]),
+                np.array(norms) if lengths else None,
+            )
+            keep(self._asked, key, found, 2 * KEEP_ANSWERS)
+        return self._asked[key]
+
+    def explain(self, request: Request, interrupt: Interrupt, report: Report) -> Iterator[Answer]:
+        """Answers, each better than the last; a finished one is given again without computing."""
+        known = self._known.get(request.key)
+        if known is not None:
+            self._known.move_to_end(request.key)
+            yield known
+            return
+        asked = self.asked(request, interrupt)
+        shown, influence, answer = -PARTIAL_EVERY, None, None
+        for influence in self._stream(request, asked, interrupt, report):
+            report(*influence.progress, "scoring")
+            now = time.monotonic()
+            if now - shown >= PARTIAL_EVERY:
+                shown = now
+                answer = self._answer(request, influence, asked, final=False)
+                yield answer
+        if influence is None:
+            return
+        answer = self._answer(request, influence, asked, final=True)
+        yield answer
+        report(0, 0, "looking for examples that lead everywhere")
+        answer = replace(answer, hubs=self.hubs(interrupt), duplicates=self._duplicates(answer, interrupt))
+        keep(self._known, request.key, answer, KEEP_ANSWERS)
+        yield answer
+
+    def hubs(self, interrupt: Interrupt) -> Hubs | None:
+        """Who leads for everybody; found once. None without vectors."""
+        if self._hubs is None and self.vectors:
+            self._hubs = find_hubs(self.shards, interrupt=interrupt)
+        return self._hubs
+
+    def model(self) -> Model:
+        """A copy of the model as it was at the last checkpoint."""
+        if self._model is None:
+            module = copy.deepcopy(self.spec.model)
+            self.spec.checkpoints[-1].load_into(module)
+            self._model = Model(module, self.spec.forward)
+        return self._model
+
+    def close(self) -> None:
+        """Let go of the index and of everything computed."""
+        self._known.clear()
+        self._asked.clear()
+        for name in ("_index", "data", "shards", "spec", "_model"):
+            self.__dict__.pop(name, None)
+        self.menu.queries.clear()
+        self.album.close()
+
+    def _stream(self, request: Request, asked: Asked, interrupt: Interrupt, report: Report) -> Iterator[Influence]:
+        """The engine's answers: all scores where that is affordable, else the leaders."""
+
+        def prepare(step: Preparing) -> None:
+            report(step.done, step.total, step.phase)
+
+        whole = self._whole(request)
+        count, width = len(self.facts), len(self.rates) if find_training_method(request.method).per_checkpoint else 1
+        found: Iterator[Influence] = self._index.stream(
+            self.query(request).inputs, asked.labels, method=request.method, interrupt=interrupt, prepare=prepare,
+            k=None if whole and count * width <= WHOLE_NUMBERS else MOST, candidates="all" if whole else None,
+            **request.parameters,
+        )  # fmt: skip
+        return found
+
+    def _whole(self, request: Request) -> bool:
+        """Whether every example is scored."""
+        shortlist = self.vectors and find_training_method(request.method).shortlist
+        return self._everything or len(self.facts) <= WHOLE or not shortlist
+
+    def _answer(self, request: Request, influence: Influence, asked: Asked, *, final: bool) -> Answer:
+        method = find_training_method(request.method)
+        found = Scored(influence.indices[0], influence.per_checkpoint[0])
+        found = found.take(np.flatnonzero(np.isfinite(influence.scores[0])))
+        each = found.parts.shape[1] == len(self.rates)  # the index's sketches hold all checkpoints together
+        if _ranked(request) and asked.norms is not None and each:
+            found = replace(found, norms=self.facts.norms[found.ids], query_norms=asked.norms, rates=self.rates)
+        training = self.query(request).training
+        same_as = self._same(request, found) if final and training is None else None
+        own = training if training is not None else same_as
+        candidates = stored(found, MOST, always=[] if own is None else [own])
+        complete = influence.kept is None
+        rank = {
+            "stored": len(candidates), "scanned": influence.progress[0], "total": influence.progress[1], "final": final,
+            "exact": influence.exact, "approximations": list(influence.approximations), "notes": list(influence.notes),
+            "missing": [list(one) for one in influence.missing], "hub_sample": 0, "hub_leading": 0,
+            "seconds": influence.seconds, "per_checkpoint": method.per_checkpoint and each, "shape": list(candidates.parts.shape),
+            "title": method.title, "unit": f"{method.title} score", "modes": list(candidates.modes),
+            "modes_complete": complete, **self._summary(request, influence, found, own),
+        }  # fmt: skip
+        return Answer(request, influence, asked, candidates, rank, same_as)
+
+    def _summary(self, request: Request, influence: Influence, found: Scored, own: int | None) -> dict[str, Any]:
+        """What all scores add up to, the query's own left out."""
+        if influence.kept is None:
+            scores = without(found, own).by("dot")
+            return {"totals": totals(scores), "hist": histogram(scores), "approximate_totals": False}
+        sums = influence.totals
+        positive, negative = float(sums.positive[0]), float(sums.negative[0])
+        if own is not None:
+            mine = found.take(np.flatnonzero(found.ids == own)).by("dot")
+            positive -= float(np.maximum(mine, 0).sum())
+            negative -= float(np.minimum(mine, 0).sum())
+        return {
+            "totals": {"positive": positive, "negative": negative},
+            "hist": {"edges": np.atleast_2d(sums.edges)[0].tolist(), "counts": sums.counts[0].tolist()},
+            "approximate_totals": not self._whole(request),
+        }
+
+    def _same(self, request: Request, found: Scored) -> int | None:
+        """A training example that is the query itself: it leads on one of the sides."""
+        inputs = self.query(request).inputs
+        dot = found.by("dot")
+        for row in np.concatenate(leading(dot, LOOKED_AT)):
+            position = int(found.ids[row])
+            if same(inputs, self.album.inputs(position)):
+                return position
+        return None
+
+    def _duplicates(self, answer: Answer, interrupt: Interrupt) -> dict[int, int]:
+        ids = [int(one) for one in answer.scored.ids]
+        return find_duplicates(ids, self.facts, self.album.inputs, interrupt=interrupt)
+
+
+def probabilities(outputs: Tensor) -> Tensor | None:
+    """[classes] of one query; None where the output is no classes."""
+    return outputs[0].softmax(-1) if outputs.ndim == 2 and outputs.shape[1] > 1 else None
+
+
+def cards(answer: Answer, facts: Facts, said: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The `items` trait. `said`: the text or the cells of an example."""
+    shares = answer.hubs
+    twins = answer.duplicates or {}
+    return [
+        {
+            "id": position, **facts.card(position), "hub": None if shares is None else shares.share(position),
+            "dup": twins.get(position), **said(position),
+        }
+        for position in map(int, answer.scored.ids)
+    ]  # fmt: skip
+
+
+def query_card(answer: Answer, query: Query, facts: Facts, said: dict[str, Any]) -> dict[str, Any]:
+    """The `query` trait."""
+    asked = answer.asked
+    chances = probabilities(asked.outputs)
+    yhat = None if chances is None else int(chances.argmax())
+    own = query.training if query.training is not None else answer.same_as
+    return {
+        "key": f"q{answer.request.input}", "y": None if own is None else facts.card(own)["y"], "yhat": yhat,
+        "conf": None if chances is None or yhat is None else float(chances[yhat]), "loss": finite(asked.loss),
+        "label": asked.label, "training_id": own, **said,
+    }  # fmt: skip
+
+
+def ends(
+    scored: Scored, mode: str, mask: Sequence[bool] | None, own: int | None, count: int
+) -> tuple[list[int], list[int]]:
+    """Rows of the leading proponents and opponents, without the query itself."""
+    scores = scored.by(mode, mask)
+    if own is not None:
+        scores = np.where(scored.ids == own, 0.0, scores)
+    proponents, opponents = leading(scores, count)
+    return proponents.tolist(), opponents.tolist()
+
+
+def _ranked(request: Request) -> bool:
+    """Whether the contributions are products of the very gradients whose lengths the index keeps."""
+    return request.method == "tracin" and request.parameters.get("normalise", "none") == "none"
