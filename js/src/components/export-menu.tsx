@@ -15,6 +15,12 @@ export interface Format {
   make(): Blob | Promise<Blob>;
 }
 
+/** Text for the clipboard. */
+export interface Copy {
+  title(): string;
+  make(): string;
+}
+
 export interface PythonLineProps {
   text: string;
   means: string;
@@ -23,6 +29,7 @@ export interface PythonLineProps {
 interface ExportMenuProps {
   open: Signal<boolean>;
   formats: readonly Format[];
+  copies?: readonly Copy[];
   pythonLines: readonly PythonLineProps[];
   /** Whether there is anything to save. */
   ready: boolean;
@@ -40,7 +47,18 @@ function PythonLine({ text, means }: PythonLineProps) {
   );
 }
 
-export function ExportMenu({ open: opened, formats, pythonLines, ready, offReason }: ExportMenuProps) {
+function CopyLine({ copy, ready }: { copy: Copy; ready: boolean }) {
+  const [outcome, setOutcome] = useState("");
+  const take = async () => setOutcome((await copyText(copy.make())) ? "copied" : "this page may not copy");
+  return (
+    <button type="button" class="xw-menu-item" disabled={!ready} onClick={take}>
+      {copy.title()}
+      <span class="xw-quiet">{outcome}</span>
+    </button>
+  );
+}
+
+export function ExportMenu({ open: opened, formats, copies = [], pythonLines, ready, offReason }: ExportMenuProps) {
   const [failure, setFailure] = useState("");
   const open = opened.value;
   const first = useRef<HTMLButtonElement>(null);
@@ -87,6 +105,9 @@ export function ExportMenu({ open: opened, formats, pythonLines, ready, offReaso
             >
               {format.title}
             </button>
+          ))}
+          {copies.map((copy, place) => (
+            <CopyLine key={place} copy={copy} ready={ready} />
           ))}
           <p class="xw-menu-heading">In Python, click copies</p>
           {pythonLines.map((line) => (

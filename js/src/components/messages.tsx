@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { BaseStore } from "../lib/base-store";
 import { copyText } from "../lib/clipboard";
-import type { Notice } from "../lib/traits";
+import type { Failure, Notice } from "../lib/traits";
 
 export function Notices({ notices }: { notices: readonly Notice[] }) {
   if (notices.length === 0) return null;
@@ -35,7 +35,10 @@ function CopyButton({ text }: { text: string }) {
 }
 
 export function ErrorPanel({ store }: { store: BaseStore }) {
-  const { title, detail, hint, code } = store.failure.value;
+  return <ErrorText failure={store.failure.value} />;
+}
+
+export function ErrorText({ failure: { title, detail, hint, code } }: { failure: Failure }) {
   if (!title && !detail) return null;
   return (
     <div class="xw-error" role="alert">

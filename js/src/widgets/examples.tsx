@@ -1,32 +1,43 @@
 // ExampleGallery: which training examples made the model say so.
 
 import "../styles/gallery-cards.css";
+import "../styles/gallery.css";
 import { useMemo } from "preact/hooks";
 import { HelpPanel } from "../components/help";
 import { ErrorPanel, Notices } from "../components/messages";
 import { ProgressLine, StatusChip } from "../components/status";
+import { GalleryControls, GalleryFilters, MethodSettings } from "../gallery/controls";
+import { CoverageLine } from "../gallery/coverage";
+import { DetailPanel } from "../gallery/detail";
+import { GalleryFooter } from "../gallery/footer";
+import { GalleryInputs, GalleryQuestion } from "../gallery/header";
+import { ScoreHistogram } from "../gallery/histogram";
 import { galleryBindings } from "../gallery/keys";
+import { MapTab } from "../gallery/map";
 import { QueryCard } from "../gallery/query-card";
+import { galleryQuestion } from "../gallery/question-text";
 import { SideRow } from "../gallery/rows";
 import { GalleryStore } from "../gallery/store";
+import { GalleryTable } from "../gallery/table";
 import { Tabs } from "../gallery/tabs";
 import { TriageTab } from "../gallery/triage";
 import { VerdictBar } from "../gallery/verdict-bar";
 import { scanText } from "../gallery/words";
 import { drawing } from "../lib/drawing";
 import { handleKey } from "../lib/keys";
-import { questionText } from "../lib/question-text";
 
 function Influence({ store }: { store: GalleryStore }) {
   return (
     <>
+      <CoverageLine store={store} />
       <SideRow store={store} side="proponents" />
       <SideRow store={store} side="opponents" />
+      <ScoreHistogram store={store} />
     </>
   );
 }
 
-const PANELS = { influence: Influence, triage: TriageTab } as const;
+const PANELS = { influence: Influence, triage: TriageTab, map: MapTab } as const;
 
 function EmptyState({ store }: { store: GalleryStore }) {
   return (
@@ -49,7 +60,7 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
   const bindings = useMemo(() => galleryBindings(store), [store]);
   const tab = store.tab.value;
   const hasQuery = store.candidates.value !== null && store.candidates.value.items.length > 0;
-  const Panel = PANELS[tab as keyof typeof PANELS];
+  const Panel = PANELS[tab];
   return (
     <div
       class="xw-widget"
@@ -58,19 +69,24 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
       data-polarity={store.polarity.value}
       data-lm-suppress-shortcuts="true"
       role="group"
-      aria-label={questionText(store.question.value)}
+      aria-label={galleryQuestion(store)}
       aria-describedby={`${store.uid}-caption`}
       onKeyDown={(event) => handleKey(event, bindings)}
     >
       <div class="xw-header">
+        <GalleryQuestion store={store} />
         <StatusChip store={store} summary={scanText(store)} />
       </div>
       <ProgressLine store={store} />
       <ErrorPanel store={store} />
       <Notices notices={store.notices.value} />
+      <GalleryInputs store={store} />
       {hasQuery || store.columns.value ? (
         <>
+          <MethodSettings store={store} />
           <Tabs store={store} />
+          <GalleryControls store={store} />
+          <GalleryFilters store={store} />
           <div class="xw-gallery">
             {hasQuery && <QueryCard store={store} />}
             <div
@@ -83,6 +99,9 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
             </div>
           </div>
           <VerdictBar store={store} />
+          <DetailPanel store={store} />
+          <GalleryTable store={store} />
+          <GalleryFooter store={store} />
         </>
       ) : (
         <EmptyState store={store} />
