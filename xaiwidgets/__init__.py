@@ -14,22 +14,27 @@ if TYPE_CHECKING:
     from xaiwidgets.engine.attribution import Attribution
     from xaiwidgets.engine.errors import ExplainError
     from xaiwidgets.engine.target import Contrast, Each, Neuron
+    from xaiwidgets.training.index import TrainingIndex
+    from xaiwidgets.widgets.example_gallery import ExampleGallery
     from xaiwidgets.widgets.explain import explain
     from xaiwidgets.widgets.explore_path import explore_path
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
     from xaiwidgets.widgets.path_explorer import PathExplorer
     from xaiwidgets.widgets.token_strip import TokenStrip
+    from xaiwidgets.widgets.trace import trace
 
 _HOMES = {
     "Attribution": "xaiwidgets.engine.attribution",
     "Contrast": "xaiwidgets.engine.target",
     "Each": "xaiwidgets.engine.target",
+    "ExampleGallery": "xaiwidgets.widgets.example_gallery",
     "ExplainError": "xaiwidgets.engine.errors",
     "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
     "Neuron": "xaiwidgets.engine.target",
     "PathExplorer": "xaiwidgets.widgets.path_explorer",
     "Session": "xaiwidgets.api",
     "TokenStrip": "xaiwidgets.widgets.token_strip",
+    "TrainingIndex": "xaiwidgets.training.index",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
     "examples": "xaiwidgets.examples",
@@ -38,12 +43,14 @@ _HOMES = {
     "load": "xaiwidgets.api",
     "methods": "xaiwidgets.api",
     "stream": "xaiwidgets.api",
+    "trace": "xaiwidgets.widgets.trace",
+    "training": "xaiwidgets.training",
 }
-_MODULES = {"baselines", "examples"}
+_MODULES = {"baselines", "examples", "training"}
 
 __all__ = [
-    "Attribution", "Contrast", "Each", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session", "TokenStrip",
-    "attribute", "baselines", "explain", "explore_path", "load", "methods", "stream",
+    "Attribution", "Contrast", "Each", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session",
+    "TokenStrip", "TrainingIndex", "attribute", "baselines", "explain", "explore_path", "load", "methods", "stream", "trace",
 ]  # fmt: skip
 
 
@@ -76,4 +83,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__", "examples"])
+    return sorted([*__all__, "__version__", "examples", "training"])
