@@ -17,6 +17,7 @@ from torch import Tensor
 from xaiwidgets.training.influence import Influence
 from xaiwidgets.training.question import Question
 from xaiwidgets.training.registry import Preparing, find_training_method
+from xaiwidgets.training.scan import top
 from xaiwidgets.widgets.questions import keep
 
 from .asks import Menu, Query, Request
@@ -30,7 +31,7 @@ from .ranking import Scored, histogram, leading, stored, totals, without
 KEEP_ANSWERS = 8
 MOST = 100
 """Examples on either side that a page gets, for each way to rank them."""
-WHOLE = 5_000
+WHOLE = 2_000
 """Up to so many examples all are scored, whatever the index could leave out."""
 WHOLE_NUMBERS = 8_000_000
 """Scores that are kept at a time, of all examples and checkpoints."""
@@ -44,13 +45,18 @@ Report = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What the model says to a query. `label`: whose loss is asked, as a number; None where it is none."""
+    """What the model says to a query. `label`: whose loss is asked, as a number; None where it is none.
+
+    norms     squared lengths of the gradients at the checkpoints
+    vectors   [1, dim] the gradients as the index stores those of its examples
+    """
 
     outputs: Tensor
     label: float | int | None
     labels: Tensor
     loss: float
-    norms: NDArray[np.float64] | None
+    norms: NDArray[np.float64] | None = None
+    vectors: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +126,10 @@ class Answers:
             own = question.labels.detach().cpu()
             number = own[0].item() if own.ndim == 1 else None
             found = Asked(
-                question.output.detach().cpu().float(),
-                number,
-                own,
-                float(losses[0]),
-                np.array(norms) if lengths else None,
-            )
+                question.output.detach().cpu().float(), number, own, float(losses[0]),
+                norms=np.array(norms) if lengths else None,
+                vectors=question.vectors(question.checkpoints) if lengths and self.vectors else None,
+            )  # fmt: skip
             keep(self._asked, key, found, 2 * KEEP_ANSWERS)
         return self._asked[key]
 
@@ -137,18 +141,20 @@ class Answers:
             yield known
             return
         asked = self.asked(request, interrupt)
-        shown, influence, answer = -PARTIAL_EVERY, None, None
+        shown, influence = -PARTIAL_EVERY, None
         for influence in self._stream(request, asked, interrupt, report):
             report(*influence.progress, "scoring")
             now = time.monotonic()
             if now - shown >= PARTIAL_EVERY:
                 shown = now
-                answer = self._answer(request, influence, asked, final=False)
-                yield answer
+                yield self._answer(request, influence, asked, final=False)
         if influence is None:
             return
         answer = self._answer(request, influence, asked, final=True)
         yield answer
+        more = self._alike(request, influence, asked, interrupt)
+        if more is not None:
+            answer = self._answer(request, influence, asked, final=True, more=more)
         report(0, 0, "looking for examples that lead everywhere")
         answer = replace(answer, hubs=self.hubs(interrupt), duplicates=self._duplicates(answer, interrupt))
         keep(self._known, request.key, answer, KEEP_ANSWERS)
@@ -197,10 +203,28 @@ class Answers:
         shortlist = self.vectors and find_training_method(request.method).shortlist
         return self._everything or len(self.facts) <= WHOLE or not shortlist
 
-    def _answer(self, request: Request, influence: Influence, asked: Asked, *, final: bool) -> Answer:
+    def _alike(self, request: Request, influence: Influence, asked: Asked, interrupt: Interrupt) -> Influence | None:
+        """Examples that lead by their directions and not by their lengths, scored as well; None if all are scored already."""
+        if influence.kept is None or asked.vectors is None or self._whole(request):
+            return None
+        lengths = np.sqrt(self.facts.own.astype(np.float64))
+        *_, page = top(asked.vectors, self.shards, 2 * MOST, divisors=lengths, interrupt=interrupt)
+        found = np.union1d(page.proponents[0], page.opponents[0])
+        missing = np.setdiff1d(found, influence.indices)
+        if not len(missing):
+            return None
+        more: Influence = self._index.influence(
+            self.query(request).inputs, asked.labels, method=request.method, candidates=missing, interrupt=interrupt,
+            **request.parameters,
+        )  # fmt: skip
+        return more
+
+    def _answer(
+        self, request: Request, influence: Influence, asked: Asked, *, final: bool, more: Influence | None = None
+    ) -> Answer:
+        """`more`: scores of examples that are not in `influence`."""
         method = find_training_method(request.method)
-        found = Scored(influence.indices[0], influence.per_checkpoint[0])
-        found = found.take(np.flatnonzero(np.isfinite(influence.scores[0])))
+        found = _finite(influence, more)
         each = found.parts.shape[1] == len(self.rates)  # the index's sketches hold all checkpoints together
         if _ranked(request) and asked.norms is not None and each:
             found = replace(found, norms=self.facts.norms[found.ids], query_norms=asked.norms, rates=self.rates)
@@ -208,7 +232,7 @@ class Answers:
         same_as = self._same(request, found) if final and training is None else None
         own = training if training is not None else same_as
         candidates = stored(found, MOST, always=[] if own is None else [own])
-        complete = influence.kept is None
+        complete = final and (influence.kept is None or more is not None)
         rank = {
             "stored": len(candidates), "scanned": influence.progress[0], "total": influence.progress[1], "final": final,
             "exact": influence.exact, "approximations": list(influence.approximations), "notes": list(influence.notes),
@@ -249,6 +273,16 @@ class Answers:
     def _duplicates(self, answer: Answer, interrupt: Interrupt) -> dict[int, int]:
         ids = [int(one) for one in answer.scored.ids]
         return find_duplicates(ids, self.facts, self.album.inputs, interrupt=interrupt)
+
+
+def _finite(*influences: Influence | None) -> Scored:
+    """What has a score in some answers about one query."""
+    parts = [
+        Scored(one.indices[0], one.per_checkpoint[0]).take(np.flatnonzero(np.isfinite(one.scores[0])))
+        for one in influences
+        if one is not None
+    ]
+    return Scored(np.concatenate([one.ids for one in parts]), np.concatenate([one.parts for one in parts]))
 
 
 def probabilities(outputs: Tensor) -> Tensor | None:
