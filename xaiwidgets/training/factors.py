@@ -154,7 +154,7 @@ class Gradients:
         return sum(products, self._zeros(self.rows, width))
 
     def dense(self) -> dict[str, Tensor]:
-        """name -> [B, *shape]."""
+        """Name -> [B, *shape]."""
         return {
             name: self.parameters[name].formed().reshape(self.rows, *shape)
             if name in self.parameters
@@ -163,7 +163,7 @@ class Gradients:
         }
 
     def total(self, weights: Tensor | None = None) -> dict[str, Tensor]:
-        """name -> Σ_b weight_b · gradient_b; weights [B], one where not given."""
+        """Name -> Σ_b weight_b · gradient_b; weights [B], one where not given."""
         weights = torch.ones_like(self.losses) if weights is None else weights.to(self.losses)
         return {
             name: self.parameters[name].total(weights) if name in self.parameters else self._zeros(*shape)
@@ -176,7 +176,7 @@ class Gradients:
         return sum((one.sketch(name, sketch) for name, one in self.parameters.items()), zeros)
 
     def factors(self) -> dict[str, tuple[Tensor, Tensor] | None]:
-        """name -> (columns [B, T, K], rows [B, T, O]) of weights whose gradient, as [O, K], is Σ_t rows_t ⊗ columns_t.
+        """Name -> (columns [B, T, K], rows [B, T, O]) of weights whose gradient, as [O, K], is Σ_t rows_t ⊗ columns_t.
 
         O is the parameter's first axis: of a layer that is called as x @ weight, the columns are the gradients of the
         outputs. None: another kind of parameter.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xaiwidgets.engine.rewrite import mapped
+
 from .called import Called
 
 
@@ -25,7 +26,7 @@ class Fallback:
         self.refused = ""
 
     def gradients(self, names: Sequence[str], inputs: Any, labels: Tensor) -> dict[str, Tensor]:
-        """name -> [B, *shape]."""
+        """Name -> [B, *shape]."""
         if not self.refused:
             try:
                 return self._at_once(names, inputs, labels)

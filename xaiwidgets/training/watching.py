@@ -8,7 +8,7 @@ that are used twice, tied weights and functional calls are what they are.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +18,26 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from xaiwidgets.engine.errors import ModelError
-from xaiwidgets.engine.rewrite import identify, opened, tensors_in
-from .operations import OPENED, RULES, Plan
+from xaiwidgets.engine.rewrite import identify, mapped, opened, tensors_in
+
+from .made import Made
+from .operations import OPENED, RULES, plan_of
+from .plans import Plan
 
 Key = tuple[tuple[str, ...], int]
+SHAPED = frozenset("to type_as view_as reshape_as expand_as".split())
+"""Only the first argument's values matter."""
+COPYING = frozenset("embedding expand expand_as repeat".split())
+"""May give every row of the batch its own copy of a parameter."""
 
 
 @dataclass(eq=False)
 class Use:
     """An operation that parameters take part in.
 
-    key    which parameters, and the how manieth operation with just these
-    lead   the sizes of the output's axes that are positions
+    key     which parameters, and the how manieth operation with just these
+    lead    the sizes of the output's axes that are positions
+    copied  whether the operation knows only the parameter, and is taken to make a copy of it for each row
     """
 
     key: Key
@@ -37,6 +45,7 @@ class Use:
     lead: tuple[int, ...]
     edge: GradientEdge
     saved: list[tuple[Tensor, int]]
+    copied: bool
 
     def overwritten(self) -> bool:
         """Whether the model has changed in place what the operation was given."""
@@ -46,22 +55,38 @@ class Use:
 class Watch(TorchFunctionMode):
     """The mode.
 
-    names   the parameters whose gradients are wanted, by id
-    copies  operations whose inputs the model changes later, which are therefore copied
+    parameters  those whose gradients are wanted, by name
+    constants   the model's other tensors: they are the same for every row
+    rows        the size of the batch
+    copies      operations whose inputs the model changes later, which are therefore copied
+    shared      operations that only look as if they made a copy for each row
     """
 
-    def __init__(self, names: Mapping[int, str], copies: set[Key]) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        constants: Iterable[Tensor],
+        rows: int,
+        *,
+        copies: set[Key],
+        shared: set[Key],
+    ) -> None:
         super().__init__()
-        self.names, self.copies = names, copies
         self.uses: list[Use] = []
+        self.made: dict[str, Made] = {}
         self.unknown: dict[str, str] = {}  # parameters that something no rule knows has touched -> what that was
+        self._parameters, self._rows, self._copies, self._shared = parameters, rows, copies, shared
+        self._names = {id(parameter): name for name, parameter in parameters.items()}
+        self._constants = {id(one): one for one in constants}
+        self._leaves: dict[str, Tensor] = {}
+        self._originals: dict[int, Tensor] = {}
         self._counts: dict[tuple[str, ...], int] = {}
         self._saved: list[tuple[Tensor, int]] = []
         self._copying = False
         self._anchor = torch.zeros((), requires_grad=True)
 
     def name(self, value: Any) -> str:
-        return self.names.get(id(value), "")
+        return self._names.get(id(value), "")
 
     def keep(self, value: Tensor) -> Tensor:
         if self._copying:
@@ -69,29 +94,42 @@ class Watch(TorchFunctionMode):
         self._saved.append((value, value._version))  # noqa: SLF001
         return value.detach()
 
+    def parameters_of(self, names: Iterable[str]) -> set[str]:
+        """The parameters behind names, some of which may be made tensors'."""
+        return {leaf for name in names if name for leaf in (self.made[name].leaves if name in self.made else (name,))}
+
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        touched = tuple(dict.fromkeys(self._touched(args, kwargs)))
+        given = list(tensors_in((args, kwargs)))
+        if getattr(func, "__name__", "") in SHAPED:
+            given = given[:1]
+        touched = tuple(dict.fromkeys(filter(None, map(self.name, given))))
+        alone = all(self.name(one) or id(one) in self._constants for one in given)
         if not touched or not torch.is_grad_enabled():
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if alone:
+                self._constants.update({id(one): one for one in tensors_in(result)})
+            return result
         name, in_place = identify(func, args, dict(kwargs))
-        python = isinstance(func, types.FunctionType)
-        if python and (name in OPENED or name not in RULES):
+        if isinstance(func, types.FunctionType) and (name in OPENED or (name not in RULES and not alone)):
             with self:
                 return opened(func)(*args, **kwargs)
-        plan, key = self._planned(name, in_place, touched, args, kwargs)
-        result = func(*args, **kwargs)
-        known = () if plan is None else plan.names
-        if plan is not None and isinstance(result, Tensor):
-            result = self._use(plan, key, result)
-        elif not any(tensor.is_floating_point() and not self.name(tensor) for tensor in tensors_in(result)):
-            return result  # a size, a flag, the parameter itself
-        self.unknown.update({one: name for one in touched if one not in known})
-        return result
+        in_place = in_place and bool(self.name(args[0]))
+        if alone and not in_place and not self._copied(name, func, touched, args, kwargs):
+            return self._make(func, touched, args, kwargs)
+        return self._use(name, func, touched, args, kwargs, known=not in_place, copied=alone)
 
-    def _planned(
-        self, name: str, in_place: bool, touched: tuple[str, ...], args: Any, kwargs: Any
-    ) -> tuple[Plan | None, Key]:
+    def _copied(self, name: str, func: Any, touched: tuple[str, ...], args: Any, kwargs: Any) -> bool:
+        if name not in COPYING or self._rows == 1 or (touched, self._counts.get(touched, 0)) in self._shared:
+            return False
+        if name == "embedding":
+            return args[1].ndim > 0 and len(args[1]) == self._rows
+        before, after = args[0].shape, func(*args, **kwargs).shape
+        return after[0] == self._rows and (len(after) > len(before) or before[0] == 1)
+
+    def _use(
+        self, name: str, func: Any, touched: tuple[str, ...], args: Any, kwargs: Any, *, known: bool, copied: bool
+    ) -> Any:
         if name == "batch_norm" and args[5]:
             raise ModelError(
                 "rows_interact",
@@ -101,26 +139,52 @@ class Watch(TorchFunctionMode):
             )
         key = (touched, self._counts.get(touched, 0))
         self._counts[touched] = key[1] + 1
-        if name not in RULES or "out" in kwargs or (in_place and self.name(args[0])):
-            return None, key
         self._saved = []
-        self._copying = key in self.copies or in_place
-        return RULES[name](self, *args, **kwargs), key
-
-    def _use(self, plan: Plan, key: Key, result: Tensor) -> Tensor:
-        if result._is_view():  # a change in place would go around the edge of a view  # noqa: SLF001
-            result = result.clone()
-        if not result.requires_grad:
-            result = _Joined.apply(result, self._anchor)
-        self.uses.append(Use(key, plan, tuple(result.shape[: plan.depth]), get_gradient_edge(result), self._saved))
+        self._copying = key in self._copies or bool(identify(func, args, dict(kwargs))[1])
+        plan = plan_of(name, self, args, kwargs) if known else None
+        result = func(*args, **kwargs)
+        if plan is not None and isinstance(result, Tensor):
+            if result._is_view():  # noqa: SLF001  # a change in place would go around the edge of a view
+                result = result.clone()
+            if not result.requires_grad:
+                result = _Joined.apply(result, self._anchor)
+            lead = tuple(result.shape[: plan.depth])
+            self.uses.append(Use(key, plan, lead, get_gradient_edge(result), self._saved, copied))
+        elif not any(one.is_floating_point() for one in tensors_in(result)):
+            return result
+        self.unknown.update(dict.fromkeys(self.parameters_of({*touched} - set(plan.names if plan else ())), name))
         return result
 
-    def _touched(self, args: Any, kwargs: Any) -> Iterator[str]:
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, tuple | list):
-                yield from filter(None, map(self.name, value))
-            elif name := self.name(value):
-                yield name
+    def _make(self, func: Any, touched: tuple[str, ...], args: Any, kwargs: Any) -> Any:
+        """Do something with parameters alone, in a graph of its own."""
+        args, kwargs = mapped((args, kwargs), self._live)
+        leaves = {name: self._leaves[name] for name in self.parameters_of(touched)}
+        return mapped(func(*args, **kwargs), lambda value: self._detached(value, leaves))
+
+    def _live(self, value: Any) -> Any:
+        name = self.name(value)
+        if not name:
+            return value
+        if name in self.made:
+            return self.made[name].live
+        if name not in self._leaves:
+            leaf = self._leaves[name] = self._parameters[name].detach().requires_grad_()
+            self._originals[id(leaf)] = value
+        return self._leaves[name]
+
+    def _detached(self, value: Any, leaves: Mapping[str, Tensor]) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if id(value) in self._originals:
+            return self._originals[id(value)]
+        if not value.requires_grad:
+            self._constants[id(value)] = value
+            return value
+        outside, name = value.detach(), f"#{len(self.made)}"
+        self.made[name] = Made(outside, value, leaves)
+        self._names[id(outside)] = name
+        self._originals[id(value)] = outside
+        return outside
 
 
 class _Joined(torch.autograd.Function):
