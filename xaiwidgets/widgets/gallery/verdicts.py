@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.training.data import LABEL_KEYS
@@ -20,14 +21,14 @@ class Corrected(Dataset[Any]):
     """
 
     def __init__(self, dataset: Any, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
-        self._dataset = dataset
+        self._items = _items(dataset)
         dropped = {int(key) for key, one in verdicts.items() if one["verdict"] == "drop"}
         self._labels = {
             int(key): int(one["label"])
             for key, one in verdicts.items()
             if one["verdict"] == "relabel" and one["label"] is not None
         }
-        count = _length(dataset)
+        count = len(self._items)
         beyond = sorted(number for number in dropped | self._labels.keys() if number >= count)
         if beyond:
             raise InputError(
@@ -42,7 +43,7 @@ class Corrected(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         position = self.positions[index]
-        item = _item(self._dataset, position)
+        item = self._items[position]
         return item if position not in self._labels else _relabelled(item, self._labels[position])
 
 
@@ -79,23 +80,36 @@ def _whole(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
     return all(isinstance(row[name], (int, type(None))) for row in rows for name in names)
 
 
-def _length(dataset: Any) -> int:
-    if isinstance(dataset, (tuple, list)) and len(dataset) == 2 and all(isinstance(one, Tensor) for one in dataset):
-        return len(dataset[0])
-    try:
-        return len(dataset)
-    except TypeError as error:
+class _Columns:
+    """Items of data that lie in columns, the examples along their first axis: (inputs, labels), or columns by name."""
+
+    def __init__(self, columns: Any) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        named = isinstance(self._columns, Mapping)
+        return len(next(iter(self._columns.values())) if named else self._columns[0])
+
+    def __getitem__(self, position: int) -> Any:
+        if isinstance(self._columns, Mapping):
+            return {name: column[position] for name, column in self._columns.items()}
+        return tuple(column[position] for column in self._columns)
+
+
+def _items(dataset: Any) -> Any:
+    """The data set item by item, whichever of the forms it has that an index can be built of."""
+    if isinstance(dataset, DataLoader):
+        dataset = dataset.dataset
+    pair = isinstance(dataset, tuple) and len(dataset) == 2 and isinstance(dataset[1], (Tensor, np.ndarray))
+    if pair or isinstance(dataset, Mapping):
+        return _Columns(dataset)
+    if not hasattr(dataset, "__len__"):
         raise InputError(
             "dataset_length",
             f"A {type(dataset).__name__} has no length",
             hint="Pass a data set whose items are numbered.",
-        ) from error
-
-
-def _item(dataset: Any, position: int) -> Any:
-    if isinstance(dataset, (tuple, list)) and len(dataset) == 2 and all(isinstance(one, Tensor) for one in dataset):
-        return dataset[0][position], dataset[1][position]
-    return dataset[position]
+        )
+    return dataset
 
 
 def _relabelled(item: Any, label: int) -> Any:
