@@ -93,6 +93,9 @@ const selfOf = (id: number) => {
 
 const bytes = (values: ArrayLike<number>) => deflate(new Uint8Array(Float32Array.from(values).buffer));
 
+const rateOf = (c: number) => 0.1 / (c + 1);
+const queryNormOf = (c: number) => 40 / (c + 1);
+
 /** The candidates that a scan of the first `scanned` examples has found, and what goes with them. */
 export async function rankTraits(scanned: number, target: number | null): Promise<Record<string, unknown>> {
   const asked = target ?? 3;
@@ -113,7 +116,10 @@ export async function rankTraits(scanned: number, target: number | null): Promis
     counts[place] = (counts[place] ?? 0) + 1;
     if (total > 0) totals.positive += total;
     else totals.negative += total;
-    const norms = scores.map((score) => (0.3 + random()) ** 2 * (1 + 3 * Math.abs(score)));
+    const norms = scores.map((score, c) => {
+      const cosine = 0.1 + 0.8 * random();
+      return (score / (rateOf(c) * cosine || 1)) ** 2 / queryNormOf(c);
+    });
     const hub = random() < 0.04 ? 0.3 + 0.6 * random() : 0.02 * random();
     const item: Item = { id, y, yhat, conf, self: selfOf(id), hub, dup: random() < 0.01 ? id + 1 : null };
     found.push({ item: { ...item, ...contentOf(id) }, scores, norms, total });
@@ -125,7 +131,7 @@ export async function rankTraits(scanned: number, target: number | null): Promis
     items: kept.map(({ item }) => item),
     scores: await bytes(kept.flatMap(({ scores }) => scores)),
     norms: await bytes(kept.flatMap(({ norms }) => norms)),
-    query_norms: Array.from({ length: C }, (_, c) => 1.5 - 0.2 * c),
+    query_norms: Array.from({ length: C }, (_, c) => queryNormOf(c)),
     rank: {
       stored: kept.length,
       scanned,
@@ -202,7 +208,7 @@ const METHOD = (name: string, title: string, family: string) => ({
 export async function examplesState(): Promise<Record<string, unknown>> {
   const ckpts: Checkpoint[] = Array.from({ length: C }, (_, c) => ({
     name: `epoch ${5 * (c + 1)}`,
-    learning_rate: 0.1 / (c + 1),
+    learning_rate: rateOf(c),
     loss: 1.8 / (c + 1),
   }));
   const ranked = await rankTraits(N, null);

@@ -12,11 +12,11 @@ const GAP = 8;
 /** Rows drawn beyond those on screen. */
 const BEYOND = 2;
 
-/** Narrowest card, and the height of a row where all have the same. */
-const CARD: Readonly<Record<Medium, { width: number; height: number }>> = {
-  image: { width: 96, height: 160 },
-  text: { width: 220, height: 132 },
-  rows: { width: 190, height: 140 },
+/** How narrow and how wide a card may be, and the height of a row where all have the same. */
+const CARD: Readonly<Record<Medium, { width: number; widest: number; height: number }>> = {
+  image: { width: 96, widest: 150, height: 162 },
+  text: { width: 220, widest: 400, height: 128 },
+  rows: { width: 190, widest: 320, height: 128 },
 };
 
 interface CardGridProps {
@@ -35,7 +35,8 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
   const grid = useRef<HTMLDivElement>(null);
   const columns = useSignal(1);
   const rows = useSignal<Rows>({ first: 0, end: 4 });
-  const { width, height } = CARD[store.medium.value];
+  const card = CARD[store.medium.value];
+  const { height } = card;
   const rowHeight = height + GAP;
   const count = store.countIn(area);
   const total = Math.ceil(count / columns.value);
@@ -43,20 +44,20 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
   const look = () => {
     const element = grid.current;
     if (!element) return;
-    columns.value = columnsIn(element.clientWidth - 2 * GAP, width, GAP);
+    columns.value = columnsIn(element.clientWidth - 2 * GAP, card, GAP, store.countIn(area));
     if (!long) return;
     const all = Math.ceil(store.countIn(area) / columns.value);
     const next = rowsIn(element.scrollTop, element.clientHeight, rowHeight, all, BEYOND);
     if (next.first !== rows.peek().first || next.end !== rows.peek().end) rows.value = next;
   };
-  useLayoutEffect(look, [count, width]);
+  useLayoutEffect(look, [count, card]);
   useEffect(() => {
     const element = grid.current;
     if (!element) return;
     const observer = new ResizeObserver(look);
     observer.observe(element);
     return () => observer.disconnect();
-  }, [width]);
+  }, [card]);
 
   const shown = long ? rows.value : { first: 0, end: total };
   const first = shown.first * columns.value;
@@ -131,7 +132,7 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
       onFocus={enter}
       onBlur={() => store.release()}
     >
-      <div class="xw-cards-room" role="presentation" style={long ? { height: total * rowHeight } : undefined}>
+      <div class="xw-cards-room" role="presentation" style={long ? { height: `${total * rowHeight}px` } : undefined}>
         {chunks.map((row) => (
           // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus and names the active cell
           <div
@@ -139,7 +140,7 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
             role="row"
             class="xw-card-row"
             aria-rowindex={row + 1}
-            style={long ? { transform: `translateY(${row * rowHeight}px)`, height } : undefined}
+            style={long ? { transform: `translateY(${row * rowHeight}px)`, height: `${height}px` } : undefined}
           >
             {ids.slice((row - shown.first) * columns.value, (row - shown.first + 1) * columns.value).map((id, at) => {
               const place = row * columns.value + at;

@@ -1,6 +1,6 @@
 // One training example: what it is, what it was called and taken for, and how strongly it pushed.
 
-import { formatNumber } from "../lib/format";
+import { formatNumber, formatScore } from "../lib/format";
 import { readable } from "../lib/visible";
 import type { Area, GalleryStore } from "./store";
 import type { Cells, Content } from "./traits";
@@ -53,17 +53,27 @@ function Body({ store, id, content }: { store: GalleryStore; id: number; content
 
 /** Given label, and the prediction where it differs. */
 export function Labels({ store, id }: { store: GalleryStore; id: number }) {
-  const { y, yhat, conf } = store.example(id);
+  const { y, yhat, conf, hub } = store.example(id);
   const differs = yhat !== null && yhat !== y;
+  const sure = conf !== null && <span class="xw-number xw-quiet">{formatScore(conf)}</span>;
   return (
     <span class="xw-card-labels">
-      <bdi class="xw-card-label">{store.className(y)}</bdi>
+      <span class="xw-card-line">
+        <bdi class="xw-card-label">{store.className(y)}</bdi>
+        {!differs && sure}
+        {store.isHub(id) && (
+          <span class="xw-card-flag" title={hubText(hub ?? 0)}>
+            ⚑
+          </span>
+        )}
+      </span>
       {differs && (
-        <span class="xw-card-wrong">
-          →<bdi class="xw-card-label">{store.className(yhat)}</bdi>
+        <span class="xw-card-line xw-card-wrong" title="what the model says">
+          <span>→</span>
+          <bdi class="xw-card-label">{store.className(yhat)}</bdi>
+          {sure}
         </span>
       )}
-      {conf !== null && <span class="xw-number xw-quiet">{conf >= 0.995 ? "1.0" : conf.toFixed(2).slice(1)}</span>}
     </span>
   );
 }
@@ -79,12 +89,12 @@ export function Spark({ store, id }: { store: GalleryStore; id: number }) {
     parts
       .map((part, index) => {
         if (!keep(index)) return "";
-        const height = Math.max((8 * Math.abs(part)) / range, 0.5);
-        return `M${each * index} ${part > 0 ? 8 - height : 8}h3v${height}h-3z`;
+        const height = Math.max((10 * Math.abs(part)) / range, 0.5);
+        return `M${each * index} ${part > 0 ? 10 - height : 10}h3v${height}h-3z`;
       })
       .join("");
   return (
-    <svg class="xw-spark" viewBox={`0 0 ${each * parts.length - 1} 16`} preserveAspectRatio="none" aria-hidden="true">
+    <svg class="xw-spark" viewBox={`0 0 ${each * parts.length - 1} 20`} preserveAspectRatio="none" aria-hidden="true">
       <path class="xw-spark-for" d={path((index) => mask[index] === true && (parts[index] ?? 0) > 0)} />
       <path class="xw-spark-against" d={path((index) => mask[index] === true && (parts[index] ?? 0) <= 0)} />
       <path class="xw-spark-off" d={path((index) => mask[index] !== true)} />
@@ -142,7 +152,6 @@ export function Card({ store, id, area, place, active, column }: CardProps) {
   const example = store.example(id);
   const verdict = store.verdicts.value[id];
   const selected = store.selection.value.includes(id);
-  const hub = store.isHub(id);
   const click = (event: MouseEvent) => {
     const toggles = event.target instanceof Element && event.target.closest(".xw-card-check") !== null;
     if (event.shiftKey) {
@@ -187,14 +196,7 @@ export function Card({ store, id, area, place, active, column }: CardProps) {
           </span>
         )}
       </span>
-      <span class="xw-card-line">
-        <Labels store={store} id={id} />
-        {hub && (
-          <span class="xw-card-flag" title={hubText(example.hub ?? 0)}>
-            ⚑
-          </span>
-        )}
-      </span>
+      <Labels store={store} id={id} />
       {area === "triage" ? <TriageValue store={store} id={id} /> : <Score store={store} id={id} />}
     </div>
   );

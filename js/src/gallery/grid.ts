@@ -31,8 +31,12 @@ function onLastRow(place: number, count: number, columns: number): boolean {
   return Math.floor(place / columns) === Math.floor((count - 1) / columns);
 }
 
-export function columnsIn(width: number, narrowest: number, gap: number): number {
-  return Math.max(1, Math.floor((width + gap) / (narrowest + gap)));
+/** As many columns as fit, or fewer where that fills the last row better; none gets wider than it should. */
+export function columnsIn(width: number, card: { width: number; widest: number }, gap: number, count: number): number {
+  const most = Math.max(1, Math.floor((width + gap) / (card.width + gap)));
+  const fewest = Math.min(Math.max(1, Math.ceil((width + gap) / (card.widest + gap))), most);
+  const even = Math.ceil(count / Math.ceil(Math.max(count, 1) / most));
+  return Math.min(Math.max(even, fewest), most);
 }
 
 export interface Rows {

@@ -1,7 +1,6 @@
 // What should happen to an example, or to all that are selected.
 
-import { ClassMenu } from "../components/class-menu";
-import type { ClassScore } from "../lib/traits";
+import { Menu } from "../components/menu";
 import type { GalleryStore } from "./store";
 import type { Verdict } from "./traits";
 import { VERDICTS } from "./verdicts";
@@ -12,11 +11,6 @@ const WORDS: Readonly<Record<Verdict, string>> = {
   drop: "leave it out of the training set",
   unsure: "look again later",
 };
-
-/** Names for a menu: all classes there are. */
-function classesOf(names: readonly string[]): ClassScore[] {
-  return names.map((name, id) => ({ id, name, score: 0 }));
-}
 
 /** The label that all targets would get, if they would get the same. */
 function commonLabel(store: GalleryStore): number | null {
@@ -66,14 +60,14 @@ export function VerdictBar({ store }: { store: GalleryStore }) {
           </button>
         ))}
         {store.names.value.length > 0 && !none && (
-          <ClassMenu
+          <Menu
             label="relabel as"
-            classes={classesOf(store.names.value)}
-            chosen={one?.verdict === "relabel" ? one.label : null}
-            chosenName={null}
-            none="relabel as…"
-            offReason=""
-            onChoose={(id) => id !== null && store.judge("relabel", targets, id)}
+            value={one?.verdict === "relabel" && one.label !== null ? String(one.label) : ""}
+            items={[
+              { value: "", title: "relabel as…", disabled: true },
+              ...store.names.value.map((title, y) => ({ value: String(y), title })),
+            ]}
+            onChoose={(y) => store.judge("relabel", targets, Number(y))}
           />
         )}
       </span>
