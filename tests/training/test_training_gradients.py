@@ -41,7 +41,7 @@ def one_by_one(model, loss, inputs, labels, names):
 
 
 def flat(gradients):
-    return torch.cat([one.flatten(1).double() for one in gradients.values()], 1)
+    return torch.cat([one.reshape(len(one), -1).double() for one in gradients.values()], 1)
 
 
 def check(model, inputs, labels, *, loss=cross_entropy, queries=2, tolerance=1e-9, fallback=()):

@@ -117,17 +117,25 @@ def _spread(watched: Watched, parameter: Tensor, other: Tensor, through: Callabl
     return Plan(axes - len(inner), (name,), build)
 
 
-def _expanded(watched: Watched, given: Given) -> Plan | None:
-    """A parameter that each row gets a copy of, such as a class token."""
-    parameter = given["input"]
+def copies(watched: Watched, parameter: Tensor, result: Tensor, rows: int) -> Plan | None:
+    """A parameter that each row gets its own copy of, such as a class token."""
     name, shape = watched.name(parameter), parameter.shape
+    missing = result.ndim - len(shape)
+    for axis, size in enumerate(result.shape):
+        before = shape[: max(0, axis - missing + 1)]
+        if any(one != 1 for one in before):
+            return None
+        if size == rows:
+            break
+    else:
+        return None
+    inner = shape[len(before) :]
 
     def build(gradient: Tensor, by_row: ByRow) -> Built:
-        rows = by_row(gradient).sum(1)
-        inner = shape if rows.ndim > len(shape) else shape[1:]
-        yield name, Formed(rows.sum_to_size(len(rows), *inner).reshape(len(rows), *shape))
+        gradients = by_row(gradient).sum(1)
+        yield name, Formed(gradients.sum_to_size(len(gradients), *inner).reshape(len(gradients), *shape))
 
-    return Plan(1, (name,), build)
+    return Plan(axis + 1, (name,), build)
 
 
 _NORM = "input weight bias mean variance"
@@ -154,9 +162,6 @@ RULES: dict[str, tuple[Rule, str]] = {
     "mul": (_mul, "input other"),
     "add": (_add, "input other"),
     "sub": (_sub, "input other"),
-    "expand": (_expanded, "input"),
-    "expand_as": (_expanded, "input"),
-    "repeat": (_expanded, "input"),
 }
 """By the name at the bottom of torch: the rule, and what its arguments are called here, in their order."""
 OPENED = frozenset({"layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm", "embedding"})

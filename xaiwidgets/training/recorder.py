@@ -55,7 +55,7 @@ class Recorder:
             parameter.requires_grad_(False)
         self._loop = Fallback(self.model, loss, self.parameters)
         self._layouts: dict[Key, Layout] = {}
-        self._copies: set[Key] = set()
+        self._overwritten: set[Key] = set()
         self._shared: set[Key] = set()
         self._audited = 0  # rows of the largest chunk that was audited, as far as two
 
@@ -110,20 +110,20 @@ class Recorder:
     def _passed(self, inputs: Any, labels: Tensor) -> tuple[Watch, Tensor, Tensor, Sequence[Tensor | None]]:
         """Forward and backward, again as long as something turns out to be otherwise than it was taken for."""
         while True:
-            known = len(self._copies) + len(self._shared)
+            known = len(self._overwritten) + len(self._shared)
             watch, output, losses = self._watched(inputs, labels)
             self.fallback.update({name: f"used by {what}" for name, what in watch.unknown.items()})
-            self._copies.update(use.key for use in watch.uses if use.overwritten())
+            self._overwritten.update(use.key for use in watch.uses if use.overwritten())
             watch.uses = [use for use in watch.uses if watch.parameters_of(use.plan.names) - set(self.fallback)]
             gradients = self._gradients(watch, losses, len(labels))
-            if known == len(self._copies) + len(self._shared):
+            if known == len(self._overwritten) + len(self._shared):
                 return watch, output, losses, gradients
 
     def _watched(self, inputs: Any, labels: Tensor) -> tuple[Watch, Tensor, Tensor]:
         wanted = {name: one for name, one in self.parameters.items() if name not in self.fallback}
         others = [one for one in self.model.parameters() if not any(one is parameter for parameter in wanted.values())]
         constants = [*others, *self.model.buffers()]
-        watch = Watch(wanted, constants, len(labels), copies=self._copies, shared=self._shared)
+        watch = Watch(wanted, constants, len(labels), overwritten=self._overwritten, shared=self._shared)
         with watch:
             output = self.model(inputs)
         losses = self.loss(output, labels)

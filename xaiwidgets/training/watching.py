@@ -21,7 +21,7 @@ from xaiwidgets.engine.errors import ModelError
 from xaiwidgets.engine.rewrite import identify, mapped, opened, tensors_in
 
 from .made import Made
-from .operations import OPENED, RULES, plan_of
+from .operations import OPENED, RULES, copies, plan_of
 from .plans import Plan
 
 Key = tuple[tuple[str, ...], int]
@@ -58,7 +58,7 @@ class Watch(TorchFunctionMode):
     parameters  those whose gradients are wanted, by name
     constants   the model's other tensors: they are the same for every row
     rows        the size of the batch
-    copies      operations whose inputs the model changes later, which are therefore copied
+    overwritten operations whose inputs the model changes later, which are therefore copied
     shared      operations that only look as if they made a copy for each row
     """
 
@@ -68,14 +68,15 @@ class Watch(TorchFunctionMode):
         constants: Iterable[Tensor],
         rows: int,
         *,
-        copies: set[Key],
+        overwritten: set[Key],
         shared: set[Key],
     ) -> None:
         super().__init__()
         self.uses: list[Use] = []
         self.made: dict[str, Made] = {}
         self.unknown: dict[str, str] = {}  # parameters that something no rule knows has touched -> what that was
-        self._parameters, self._rows, self._copies, self._shared = parameters, rows, copies, shared
+        self._parameters, self._rows = parameters, rows
+        self._overwritten, self._shared = overwritten, shared
         self._names = {id(parameter): name for name, parameter in parameters.items()}
         self._constants = {id(one): one for one in constants}
         self._leaves: dict[str, Tensor] = {}
@@ -115,21 +116,23 @@ class Watch(TorchFunctionMode):
             with self:
                 return opened(func)(*args, **kwargs)
         in_place = in_place and bool(self.name(args[0]))
-        if alone and not in_place and not self._copied(name, func, touched, args, kwargs):
-            return self._make(func, touched, args, kwargs)
-        return self._use(name, func, touched, args, kwargs, known=not in_place, copied=alone)
+        key = touched, self._counts.get(touched, 0)
+        plan = None
+        if alone and not in_place:
+            plan = self._copied(name, func, key, args, kwargs)
+            if plan is None:
+                return self._make(func, touched, args, kwargs)
+        return self._use(name, func, key, args, kwargs, known=not in_place, copied=plan)
 
-    def _copied(self, name: str, func: Any, touched: tuple[str, ...], args: Any, kwargs: Any) -> bool:
-        if name not in COPYING or self._rows == 1 or (touched, self._counts.get(touched, 0)) in self._shared:
-            return False
+    def _copied(self, name: str, func: Any, key: Key, args: Any, kwargs: Any) -> Plan | None:
+        """The plan of an operation that gives every row its own copy of a parameter, as far as can be told by now."""
+        if name not in COPYING or self._rows == 1 or key in self._shared:
+            return None
         if name == "embedding":
-            return args[1].ndim > 0 and len(args[1]) == self._rows
-        before, after = args[0].shape, func(*args, **kwargs).shape
-        return after[0] == self._rows and (len(after) > len(before) or before[0] == 1)
+            return plan_of(name, self, args, kwargs) if self._rows in args[1].shape[:1] else None
+        return copies(self, args[0], func(*args, **kwargs), self._rows)
 
-    def _use(
-        self, name: str, func: Any, touched: tuple[str, ...], args: Any, kwargs: Any, *, known: bool, copied: bool
-    ) -> Any:
+    def _use(self, name: str, func: Any, key: Key, args: Any, kwargs: Any, *, known: bool, copied: Plan | None) -> Any:
         if name == "batch_norm" and args[5]:
             raise ModelError(
                 "rows_interact",
@@ -137,11 +140,11 @@ class Watch(TorchFunctionMode):
                 "The loss of one example then depends on its neighbours, and has no gradient of its own.",
                 "Put the model into evaluation mode with model.eval().",
             )
-        key = (touched, self._counts.get(touched, 0))
-        self._counts[touched] = key[1] + 1
+        touched, count = key
+        self._counts[touched] = count + 1
         self._saved = []
-        self._copying = key in self._copies or bool(identify(func, args, dict(kwargs))[1])
-        plan = plan_of(name, self, args, kwargs) if known else None
+        self._copying = key in self._overwritten or bool(identify(func, args, dict(kwargs))[1])
+        plan = copied or (plan_of(name, self, args, kwargs) if known else None)
         result = func(*args, **kwargs)
         if plan is not None and isinstance(result, Tensor):
             if result._is_view():  # noqa: SLF001  # a change in place would go around the edge of a view
@@ -149,7 +152,7 @@ class Watch(TorchFunctionMode):
             if not result.requires_grad:
                 result = _Joined.apply(result, self._anchor)
             lead = tuple(result.shape[: plan.depth])
-            self.uses.append(Use(key, plan, lead, get_gradient_edge(result), self._saved, copied))
+            self.uses.append(Use(key, plan, lead, get_gradient_edge(result), self._saved, copied is not None))
         elif not any(one.is_floating_point() for one in tensors_in(result)):
             return result
         self.unknown.update(dict.fromkeys(self.parameters_of({*touched} - set(plan.names if plan else ())), name))
