@@ -10,7 +10,7 @@ export const RATES = [0.1, 0.05];
 export const QUERY_NORMS = [4, 9];
 
 /** [position, label, prediction, contribution of each checkpoint, squared gradient norms] */
-export type Told = readonly [id: number, y: number, yhat: number, scores: [number, number], norms: [number, number]];
+export type Told = readonly [id: number, y: number, yhat: number, scores: readonly number[], norms: readonly number[]];
 
 export const TOLD: readonly Told[] = [
   [3, 0, 0, [2, 1], [16, 1]],
