@@ -2,10 +2,10 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { BaseStore } from "../lib/base-store";
-import { settingsFor } from "../lib/method";
 import type { ClassScore, Named } from "../lib/traits";
 import { ClassMenu } from "./class-menu";
-import { Menu, type MenuGroup, type MenuItem } from "./menu";
+import { Menu } from "./menu";
+import { MethodMenu } from "./method-menu";
 
 /** A widget whose baselines are the choices of a menu. */
 interface AskingStore extends BaseStore {
@@ -18,15 +18,6 @@ interface QuestionProps {
   targetId: number | null;
   onTarget(id: number): void;
   onFoil(id: number | null): void;
-}
-
-function methodGroups(store: BaseStore): MenuGroup[] {
-  const groups = new Map<string, MenuItem[]>();
-  for (const method of store.methods.value) {
-    const items = groups.get(method.family) ?? [];
-    groups.set(method.family, [...items, { value: method.name, title: method.title }]);
-  }
-  return [...groups].map(([title, items]) => ({ title, items }));
 }
 
 interface MenusProps {
@@ -47,22 +38,6 @@ export function BaselineMenu({ store }: MenusProps) {
       items={items}
       offReason={store.offReason.value}
       onChoose={(chosen) => store.change({ baseline: chosen })}
-    />
-  );
-}
-
-export function MethodMenu({ store }: { store: BaseStore }) {
-  const params = store.params.value;
-  const methods = store.methods.value;
-  if (methods.length === 0) return <bdi class="xw-noun">{store.question.value.method_title}</bdi>;
-  return (
-    <Menu
-      inline
-      label="method"
-      value={params.method}
-      groups={methodGroups(store)}
-      offReason={store.offReason.value}
-      onChoose={(method) => store.change(settingsFor(method, methods, params, store.method.value, store.layers.value))}
     />
   );
 }

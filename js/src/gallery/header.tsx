@@ -2,7 +2,7 @@
 
 import { ClassMenu } from "../components/class-menu";
 import { Menu } from "../components/menu";
-import { MethodMenu } from "../components/question";
+import { MethodMenu } from "../components/method-menu";
 import type { ClassScore } from "../lib/traits";
 import { readable } from "../lib/visible";
 import type { GalleryStore } from "./store";

@@ -1,7 +1,8 @@
 // The question as a sentence; every noun is a menu.
 
 import { Menu, type MenuItem } from "../components/menu";
-import { BaselineMenu, MethodMenu, QuestionLine } from "../components/question";
+import { MethodMenu } from "../components/method-menu";
+import { BaselineMenu, QuestionLine } from "../components/question";
 import { formatScore } from "../lib/format";
 import { visible } from "../lib/visible";
 import { candidatesOf } from "./alternatives";
