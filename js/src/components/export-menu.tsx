@@ -106,6 +106,7 @@ export function ExportMenu({ open: opened, formats, copies = [], pythonLines, re
               {format.title}
             </button>
           ))}
+          {copies.length > 0 && <p class="xw-menu-heading">To the clipboard</p>}
           {copies.map((copy, place) => (
             <CopyLine key={place} copy={copy} ready={ready} />
           ))}

@@ -6,7 +6,7 @@ import type { Columns } from "./columns";
 import type { Box, Cloud } from "./scatter";
 import type { FieldName } from "./traits";
 
-export type AxisName = Extract<FieldName, "variability" | "confidence" | "conf" | "self" | "forgetting" | "aum">;
+export type AxisName = Extract<FieldName, "variability" | "confidence" | "conf" | "self">;
 
 interface AxisInfo {
   title: string;
@@ -23,30 +23,18 @@ export const AXES: Readonly<Record<AxisName, AxisInfo>> = {
   confidence: { title: "mean confidence", means: "mean probability of the label over the checkpoints", from: 0, to: 1 },
   conf: { title: "confidence now", means: "probability of the predicted class at the last checkpoint", from: 0, to: 1 },
   self: { title: "self-influence", means: "squared size of its own gradients", log: true },
-  forgetting: {
-    title: "times forgotten",
-    means: "how often right became wrong from one checkpoint to the next",
-    from: 0,
-  },
-  aum: { title: "margin (AUM)", means: "mean of the label's logit minus the largest other" },
 };
 
-const DEFAULTS: readonly (readonly [AxisName, AxisName])[] = [
+/** The usual one, and what stands in for it. */
+const PAIRS: readonly (readonly [AxisName, AxisName])[] = [
   ["variability", "confidence"],
   ["self", "confidence"],
   ["self", "conf"],
 ];
 
-export function axisNames(columns: Columns): AxisName[] {
-  return (Object.keys(AXES) as AxisName[]).filter((name) => columns.fields.has(name));
-}
-
-/** The usual pair, or the first two there are; null for fewer. */
-export function defaultAxes(columns: Columns): readonly [AxisName, AxisName] | null {
-  const names = axisNames(columns);
-  const usual = DEFAULTS.find((pair) => pair.every((name) => names.includes(name)));
-  const [x, y] = names;
-  return usual ?? (x && y ? [x, y] : null);
+/** Null where none of the pairs is known. */
+export function axesOf(columns: Columns): readonly [AxisName, AxisName] | null {
+  return PAIRS.find((pair) => pair.every((name) => columns.fields.has(name))) ?? null;
 }
 
 function drawnValues(columns: Columns, name: AxisName): Float32Array {
@@ -136,8 +124,4 @@ export function coloursFor(count: number, shade: "light" | "dark"): Rgb[] {
   const ramp = RAMPS[shade];
   if (count < 2) return [ramp[2] as Rgb];
   return Array.from({ length: count }, (_, step) => ramp[Math.round((step * (ramp.length - 1)) / (count - 1))] as Rgb);
-}
-
-export function cssRgb([red, green, blue]: Rgb): string {
-  return `rgb(${red} ${green} ${blue})`;
 }

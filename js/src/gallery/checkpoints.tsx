@@ -6,26 +6,11 @@ import { useMemo } from "preact/hooks";
 import { formatNumber, formatPercent } from "../lib/format";
 import type { GalleryStore } from "./store";
 
-/** What tells names apart: "epoch 5.safetensors", "epoch 10.safetensors" are 5 and 10. Where nothing is left: numbers. */
+/** The last number in each name, where that tells them apart: "epoch 5.pt" is 5. Else they are counted. */
 export function shortNames(names: readonly string[]): string[] {
-  if (names.length < 2) return names.map((name) => [...name].slice(0, 6).join(""));
-  const shared = (at: (name: string, place: number) => string | undefined) => {
-    let length = 0;
-    const least = Math.min(...names.map((name) => name.length));
-    while (length < least && names.every((name) => at(name, length) === at(names[0] as string, length))) length++;
-    return length;
-  };
-  const front = shared((name, place) => name[place]);
-  const back = shared((name, place) => name[name.length - 1 - place]);
-  // digits belong together: 10 and 15 are not 0 and 5
-  const start = front - (/\d*$/.exec((names[0] as string).slice(0, front))?.[0].length ?? 0);
-  const tail = (names[0] as string).slice((names[0] as string).length - back);
-  const end = back - (/^\d*/.exec(tail)?.[0].length ?? 0);
-  const short = names.map((name) =>
-    name.slice(start, Math.max(name.length - end, start)).replace(/^[-_. ]+|[-_. ]+$/g, ""),
-  );
-  const usable = new Set(short).size === names.length && short.every((one) => one !== "" && one.length <= 6);
-  return usable ? short : names.map((_, place) => String(place + 1));
+  const numbers = names.map((name) => /\d+(?!.*\d)/.exec(name)?.[0] ?? "");
+  const usable = new Set(numbers).size === names.length && numbers.every((one) => one !== "" && one.length < 7);
+  return usable ? numbers : names.map((_, place) => String(place + 1));
 }
 
 /** Share of each checkpoint in the magnitude of all stored candidates, in this mode. */
@@ -65,19 +50,17 @@ export function CheckpointMask({ store }: { store: GalleryStore }) {
         {ckpts.map(({ name, learning_rate: rate, loss }, place) => {
           const on = mask[place] ?? true;
           const share = shares.value[place] ?? 0;
-          const facts = [
-            `${formatPercent(share)} of the scores' size`,
-            `learning rate ${formatNumber(rate)}`,
-            loss === null || loss === undefined ? "" : `mean training loss ${formatNumber(loss)}`,
-          ].filter(Boolean);
+          const facts = `${name}: ${formatPercent(share)} of the scores' size, learning rate ${formatNumber(rate)}${
+            loss == null ? "" : `, mean training loss ${formatNumber(loss)}`
+          }`;
           return (
             <button
               key={place}
               type="button"
               class="xw-ckpt"
               aria-pressed={on}
-              aria-label={`checkpoint ${name}, ${facts.join(", ")}`}
-              title={`${name}: ${facts.join(" · ")}. Click switches it, ⇧ click takes it alone.`}
+              aria-label={`checkpoint ${facts}`}
+              title={`${facts}. ⇧ click takes it alone.`}
               onClick={(event) =>
                 event.shiftKey ? store.setMask(mask.map((_, other) => other === place)) : store.toggleCheckpoint(place)
               }

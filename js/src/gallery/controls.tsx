@@ -10,16 +10,7 @@ import { SORTS } from "./columns";
 import { isFiltering } from "./ranking";
 import type { GalleryStore } from "./store";
 import type { ScoreMode, Sort } from "./traits";
-
-const MODES: readonly { value: ScoreMode; text: string; title: string }[] = [
-  { value: "dot", text: "dot", title: "dot product of the gradients: by how much a step on it lowers the loss" },
-  { value: "cosine", text: "cosine", title: "cosine of the gradients: direction alone, large gradients do not lead" },
-  {
-    value: "relative",
-    text: "relative",
-    title: "divided by the example's own gradient: what pushes everything counts less",
-  },
-];
+import { MODE_TITLES } from "./words";
 
 const MOST_CARDS = 48;
 /** After the last letter. */
@@ -35,7 +26,7 @@ export function GalleryControls({ store }: { store: GalleryStore }) {
           label="Score"
           name={`${store.uid}-mode`}
           value={store.mode.value}
-          segments={MODES.filter(({ value }) => modes.includes(value))}
+          segments={modes.map((value) => ({ value, text: value, title: MODE_TITLES[value] }))}
           onChoose={(mode) => store.setMode(mode)}
         />
       )}
@@ -165,8 +156,8 @@ export function MethodSettings({ store }: { store: GalleryStore }) {
   if (!store.moreOpen.value) return null;
   return (
     <div class="xw-more xw-gallery-more">
-      <Parameters store={store} />
       <MethodNote store={store} />
+      <Parameters store={store} />
     </div>
   );
 }

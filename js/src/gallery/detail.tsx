@@ -1,34 +1,14 @@
 // One example in full: who it is, what its score is made of, and on request what made the model say so in it and in the
 // query, side by side.
 
-import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useMemo } from "preact/hooks";
 import { formatCount, formatNumber, formatPercent, formatScore, formatSigned } from "../lib/format";
 import { Thumb } from "./card";
 import { shortNames } from "./checkpoints";
 import { PairView } from "./pair-view";
 import { type Part, partLines, shareBelow, weighingOf, withoutOne } from "./parts";
 import type { GalleryStore } from "./store";
-import type { Cells, Item, ScoreMode } from "./traits";
-
-const MODE_WORDS: Readonly<Record<ScoreMode, string>> = { dot: "dot", cosine: "cosine", relative: "relative" };
-
-interface Score {
-  mode: ScoreMode;
-  score: number;
-}
-
-/** The scores of an example in every mode there is, over the checkpoints that count. */
-function scoresIn(store: GalleryStore, id: number): Score[] {
-  const candidates = store.candidates.value;
-  const row = candidates?.rowOf.get(id);
-  if (!candidates || row === undefined) return [];
-  return store.modes.value.map((mode) => {
-    const lines = partLines(candidates, row, { ...weighingOf(store), mode });
-    return { mode, score: lines.reduce((sum, { on, part }) => sum + (on ? part : 0), 0) };
-  });
-}
+import type { Cells, Item } from "./traits";
 
 function Fact({ name, title, children }: { name: string; title?: string; children: ComponentChildren }) {
   return (
@@ -55,13 +35,12 @@ function SelfInfluence({ store, item }: { store: GalleryStore; item: Item }) {
 
 function Facts({ store, item }: { store: GalleryStore; item: Item }) {
   const { id, y, yhat, conf, hub, dup } = item;
-  const scores = useMemo(() => computed(() => scoresIn(store, id)), [store, id]).value;
+  const score = store.scoreOf(id);
   const place = store.rankOf(id);
   const classes = store.names.value.length > 0;
-  const own = scores.find(({ mode }) => mode === store.mode.value);
   const sample = store.rank.value.hub_sample;
   return (
-    <dl class="xw-facts">
+    <dl class="xw-sums">
       {y !== null && (
         <Fact name={classes ? "labelled" : "target"}>
           <bdi>{store.className(y)}</bdi>
@@ -74,10 +53,10 @@ function Facts({ store, item }: { store: GalleryStore; item: Item }) {
           {classes && y !== null && y !== yhat && <strong class="xw-differs"> ≠ label</strong>}
         </Fact>
       )}
-      {own && (
-        <Fact name={`score, ${MODE_WORDS[own.mode]}`}>
-          <strong class="xw-reading" data-direction={Math.sign(own.score)}>
-            {formatSigned(own.score)}
+      {score !== null && (
+        <Fact name={`score, ${store.mode.value}`}>
+          <strong class="xw-reading" data-direction={Math.sign(score)}>
+            {formatSigned(score)}
           </strong>
           {place && (
             <span class="xw-quiet">
@@ -85,14 +64,6 @@ function Facts({ store, item }: { store: GalleryStore; item: Item }) {
               · rank {place.rank} of {formatCount(store.ranking.value[place.side].length)} {place.side} stored
             </span>
           )}
-        </Fact>
-      )}
-      {scores.length > 1 && (
-        <Fact name="else">
-          {scores
-            .filter((one) => one !== own)
-            .map(({ mode, score }) => `${MODE_WORDS[mode]} ${formatSigned(score)}`)
-            .join(" · ")}
         </Fact>
       )}
       <SelfInfluence store={store} item={item} />
@@ -134,7 +105,6 @@ function Bar({ value, range, whisker }: { value: number; range: number; whisker?
 }
 
 function PartRow({ name, line, range }: { name: string; line: Part; range: number }) {
-  const sizes = line.sizes;
   return (
     <tr data-off={!line.on}>
       <th scope="row">
@@ -145,7 +115,7 @@ function PartRow({ name, line, range }: { name: string; line: Part; range: numbe
       </td>
       <td class="xw-cell-number">{line.on ? formatSigned(line.part) : "off"}</td>
       <td class="xw-cell-number">{line.cosine === null ? "–" : formatSigned(line.cosine)}</td>
-      <td class="xw-cell-number">{sizes ? formatNumber(sizes[0]) : "–"}</td>
+      <td class="xw-cell-number">{line.size === null ? "–" : formatNumber(line.size)}</td>
     </tr>
   );
 }
@@ -161,10 +131,9 @@ function Parts({ store, id }: { store: GalleryStore; id: number }) {
   const left = withoutOne(lines, mode);
   const range = Math.max(...lines.map(({ part }) => Math.abs(part)), Math.abs(total), ...(left ?? []).map(Math.abs));
   const names = shortNames(lines.map(({ checkpoint }) => checkpoint));
-  const flips = left !== null && Math.sign(left[0]) !== Math.sign(left[1]);
   return (
     <div class="xw-parts">
-      <table class="xw-part-table">
+      <table class="xw-table xw-part-table">
         <caption class="xw-visually-hidden">what the score is made of</caption>
         <thead>
           <tr>
@@ -203,8 +172,7 @@ function Parts({ store, id }: { store: GalleryStore; id: number }) {
       </table>
       {left && (
         <p class="xw-legend-note">
-          Without any one checkpoint: {formatSigned(left[0])} to {formatSigned(left[1])}
-          {flips && ", so even its side hangs on a single checkpoint"}.
+          Without any one checkpoint: {formatSigned(left[0])} to {formatSigned(left[1])}.
         </p>
       )}
     </div>

@@ -1,6 +1,7 @@
 // The figure of a gallery: question, query, its leading proponents and opponents with their scores and a bar for each
 // checkpoint, what the order is worth, caption and provenance.
 
+import { coloursOf, cssOf } from "../lib/bar-colours";
 import { add, type Figure, pngOf, provenanceText, startFigure, wrap } from "../lib/figure";
 import { formatPercent, formatScore, formatSigned } from "../lib/format";
 import { readable } from "../lib/visible";
@@ -18,7 +19,6 @@ const SIDE = 72;
 const GAP = 9;
 /** The column of the query. */
 const QUERY = 132;
-const COLOURS = { warm: { light: "#a84300", dark: "#f3a15f" }, cool: { light: "#0b5aa3", dark: "#7db8ee" } } as const;
 
 /** One square of a strip as an address that stands alone. */
 async function pictureData(store: GalleryStore, key: number | string): Promise<string> {
@@ -48,7 +48,8 @@ async function addPictureOf(
 }
 
 function colourOf(store: GalleryStore, score: number): string {
-  return COLOURS[score > 0 === (store.polarity.value === "warm") ? "warm" : "cool"][store.shade.value];
+  const { supports, opposes } = coloursOf([0, 0, 0], store.shade.value, store.polarity.value, false);
+  return cssOf(score > 0 ? supports : opposes);
 }
 
 function contentText(content: { text?: string; cells?: Parameters<typeof cellsText>[0] }): string {
@@ -123,7 +124,7 @@ function notesOf(store: GalleryStore): string[] {
     `score: ${MODE_TITLES[store.mode.value]}`,
     store.hasParts.value && "small bars: one a checkpoint",
     covered && `these ${covered.count} proponents: ${formatPercent(covered.share)} of all positive influence`,
-    ...badgesOf(store).map(({ text }) => text),
+    ...badgesOf(store).map(([text]) => text),
   ];
   return [
     ...wrap(facts.filter(Boolean).join(" · "), 128),

@@ -4,6 +4,7 @@ import { useMemo } from "preact/hooks";
 import { ExportMenu } from "../components/export-menu";
 import { Toggle } from "../components/toggle";
 import { formatCount, formatPercent, formatSeconds } from "../lib/format";
+import { HUB_SHARE } from "./candidate-store";
 import { copiesOf, formatsOf } from "./export";
 import type { GalleryStore } from "./store";
 
@@ -15,54 +16,25 @@ const PYTHON_LINES = [
 ];
 
 const CAVEAT =
-  "Influence is an estimate of what training without an example would change, not a verdict on it: proponents may be ordinary, opponents may be right. Look at neighbours of the same class, and retrain without the suspects before dropping many.";
+  "Influence estimates what training without an example would change; it is no verdict on the example. Retrain without the suspects before dropping many.";
 
 function Trust({ store }: { store: GalleryStore }) {
-  const {
-    scanned,
-    total,
-    final,
-    exact,
-    approximations,
-    missing,
-    hub_sample: sample,
-    seconds,
-    stored,
-  } = store.rank.value;
+  const { scanned, approximations, hub_sample: sample, hub_leading: leading, seconds, stored } = store.rank.value;
   return (
     <details class="xw-trust">
       <summary>Trust</summary>
       <div class="xw-trust-text">
         <p>
-          {final
-            ? `${formatCount(scanned)} examples were scored`
-            : `${formatCount(scanned)} of ${formatCount(total)} examples are scored so far`}
-          {seconds > 0 && ` in ${formatSeconds(seconds)}`}; the strongest {formatCount(stored)} are here.{" "}
-          {exact ? "Their scores are exact gradients' products." : "Their scores are estimates."}
+          {formatCount(scanned)} examples scored{seconds > 0 && ` in ${formatSeconds(seconds)}`}, the strongest{" "}
+          {formatCount(stored)} are here. {approximations.length === 0 && "Nothing is approximate."}
         </p>
-        {approximations.length > 0 && (
-          <ul class="xw-trust-list">
-            {approximations.map((one) => (
-              <li key={one}>{one}</li>
-            ))}
-          </ul>
-        )}
-        {missing.length > 0 && (
-          <p>
-            Left out:{" "}
-            {missing.map(([name, why], place) => (
-              <span key={name}>
-                {place > 0 && ", "}
-                <bdi>{name}</bdi> (<bdi>{why}</bdi>)
-              </span>
-            ))}
-            .
-          </p>
-        )}
+        {approximations.map((one) => (
+          <p key={one}>Approximate: {one}.</p>
+        ))}
         {sample > 0 && (
           <p>
-            ⚑ marks examples that lead for more than {formatPercent(0.3, 0)} of {formatCount(sample)} training examples
-            taken as queries.
+            ⚑ marks those among the leading {leading} of more than {formatPercent(HUB_SHARE, 0)} of{" "}
+            {formatCount(sample)} training examples taken as queries.
           </p>
         )}
         <p class="xw-quiet">{CAVEAT}</p>

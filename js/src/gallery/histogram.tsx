@@ -5,7 +5,7 @@ import { useMemo } from "preact/hooks";
 import { Handle } from "../components/handle";
 import { formatCount, formatNumber, formatSigned } from "../lib/format";
 import type { Ranked } from "./ranking";
-import { outline, type Spread, spreadOf } from "./spread";
+import { outline, type Spread, spreadOf, trimmed } from "./spread";
 import type { GalleryStore } from "./store";
 
 interface Drawn {
@@ -16,7 +16,8 @@ interface Drawn {
 
 function drawnOf(store: GalleryStore): Drawn | null {
   const { hist } = store.rank.value;
-  if (!store.reranked.value && hist && hist.counts?.length > 0) return { spread: hist, whole: true };
+  if (!store.reranked.value && hist && hist.counts?.some((count) => count > 0))
+    return { spread: trimmed(hist), whole: true };
   const { proponents, opponents } = store.ranking.value;
   const spread = spreadOf([...proponents, ...opponents].map(({ score }) => score));
   return spread && { spread, whole: false };

@@ -20,8 +20,9 @@ function cardKeys(print: string, keys: string[], help: string): Binding {
 
 const CARDS: readonly Binding[] = [
   cardKeys("← → ↑ ↓", ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], "from card to card"),
-  cardKeys("⇧ arrows", ["Shift+ArrowLeft"], "select a range"),
+  cardKeys("⇧ arrows", ["Shift+ArrowLeft"], "select a range; on the data map, draw a box"),
   cardKeys("Home End", ["Home", "End"], "first or last card"),
+  cardKeys("+ −", ["+", "-"], "data map: zoom to the box, and back"),
   cardKeys("PgUp PgDn", ["PageUp", "PageDown"], "previous or next cards"),
 ];
 

@@ -43,7 +43,7 @@ function Ring({ view, row, kind }: { view: MapView; row: number; kind: string })
   const [cx, cy] = [x[row] ?? Number.NaN, y[row] ?? Number.NaN];
   if (Number.isNaN(cx)) return null;
   const strong = kind === "here" || kind === "hover";
-  return <circle class={`xw-ring xw-ring-${kind}`} cx={cx} cy={cy} r={view.radius.value + (strong ? 5 : 3)} />;
+  return <circle class={`xw-map-ring xw-map-ring-${kind}`} cx={cx} cy={cy} r={view.radius.value + (strong ? 5 : 3)} />;
 }
 
 /** The cards on show, the selected, the keyboard's example, and the one under the pointer. */

@@ -2,7 +2,7 @@
 // keyboard's example is the store's cursor, so that verdicts and everything else work here as they do on cards.
 
 import { computed, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
-import { type AxisName, cloudOf, defaultAxes, type Levels, levelsOf, wholeOf } from "./axes";
+import { type AxisName, axesOf, cloudOf, type Levels, levelsOf, wholeOf } from "./axes";
 import { type Box, boxOf, type Cloud, inBox, nearest, type Places, placesOf, radiusFor, towards } from "./scatter";
 import type { GalleryStore } from "./store";
 
@@ -11,7 +11,6 @@ const WHOLE: Box = { x0: 0, x1: 1, y0: 0, y1: 1 };
 const REACH = 14;
 
 export class MapView {
-  readonly chosen = makeSignal<readonly [AxisName, AxisName] | null>(null);
   readonly axes: ReadonlySignal<readonly [AxisName, AxisName] | null>;
   readonly cloud: ReadonlySignal<Cloud>;
   readonly whole: ReadonlySignal<Box>;
@@ -38,12 +37,7 @@ export class MapView {
   readonly boxed: ReadonlySignal<number[]>;
 
   constructor(readonly store: GalleryStore) {
-    this.axes = computed(() => {
-      const columns = store.columns.value;
-      if (!columns) return null;
-      const chosen = this.chosen.value;
-      return chosen?.every((name) => columns.fields.has(name)) ? chosen : defaultAxes(columns);
-    });
+    this.axes = computed(() => store.columns.value && axesOf(store.columns.value));
     this.cloud = computed(() => {
       const [columns, axes] = [store.columns.value, this.axes.value];
       return columns && axes ? cloudOf(columns, ...axes) : { x: new Float32Array(0), y: new Float32Array(0) };

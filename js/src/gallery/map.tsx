@@ -1,10 +1,11 @@
 // The training set as a map of how each example was learnt. Filters dim what they leave out; the cards of the query are
 // ringed, and a box drawn over points lists them.
 
+import { Fragment } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { Menu } from "../components/menu";
+import { cssOf } from "../lib/bar-colours";
 import { formatCount, formatNumber, formatPercent } from "../lib/format";
-import { AXES, type AxisName, axisNames, coloursFor, cssRgb } from "./axes";
+import { AXES, type AxisName, coloursFor } from "./axes";
 import { CellList, Labels, Thumb } from "./card";
 import { MapPlot } from "./map-plot";
 import { MapView } from "./map-view";
@@ -13,31 +14,6 @@ import { excerpt } from "./words";
 
 /** Of a box, shown at once. */
 const LISTED = 18;
-
-function AxisMenus({ view, axes }: { view: MapView; axes: readonly [AxisName, AxisName] }) {
-  const columns = view.store.columns.value;
-  const names = columns ? axisNames(columns) : [];
-  if (names.length < 3) return null;
-  const menu = (place: 0 | 1, label: string) => (
-    <Menu
-      label={label}
-      value={axes[place]}
-      items={names.map((name) => ({ value: name, title: AXES[name].title, disabled: name === axes[1 - place] }))}
-      onChoose={(name) => {
-        view.setBox(null);
-        view.zoom.value = null;
-        view.chosen.value = axes.with(place, name as AxisName) as [AxisName, AxisName];
-      }}
-    />
-  );
-  return (
-    <div class="xw-field">
-      {menu(1, "upwards")}
-      <span class="xw-label">over</span>
-      {menu(0, "to the right")}
-    </div>
-  );
-}
 
 /** The colours; a click leaves one alone. */
 function Levels({ view }: { view: MapView }) {
@@ -59,7 +35,7 @@ function Levels({ view }: { view: MapView }) {
             view.level.value = only === level ? null : level;
           }}
         >
-          <span class="xw-level-dot" style={{ background: cssRgb(colours[level] ?? [0, 0, 0]) }} aria-hidden="true" />
+          <span class="xw-level-dot" style={{ background: cssOf(colours[level] ?? [0, 0, 0]) }} aria-hidden="true" />
           {title}
         </button>
       ))}
@@ -101,45 +77,32 @@ function Reading({ view, axes }: { view: MapView; axes: readonly [AxisName, Axis
       <span class="xw-map-who">
         <span class="xw-number">#{formatCount(id)}</span> <Labels store={store} id={id} />
       </span>
-      <dl class="xw-facts xw-map-facts">
+      <dl class="xw-sums">
         {facts.map(([title, value]) => (
-          <div key={title}>
+          <Fragment key={title}>
             <dt>{title}</dt>
-            <dd class="xw-number">{value === null ? "–" : formatNumber(value)}</dd>
-          </div>
+            <dd>{value === null ? "–" : formatNumber(value)}</dd>
+          </Fragment>
         ))}
         {right !== null && checkpoints > 1 && (
-          <div>
+          <>
             <dt>right at</dt>
-            <dd class="xw-number">
+            <dd>
               {Math.round(right * checkpoints)} of {checkpoints}
             </dd>
-          </div>
+          </>
         )}
       </dl>
     </div>
   );
 }
 
-function countsOf(view: MapView, rows: readonly number[]): string {
-  const { store } = view;
-  const columns = store.columns.value;
-  const [y, yhat] = [columns?.fields.get("y"), columns?.fields.get("yhat")];
-  if (!y || rows.length === 0 || store.names.value.length === 0) return "";
-  const counts = new Map<number, number>();
-  let wrong = 0;
-  for (const row of rows) {
-    const label = y[row] ?? -1;
-    counts.set(label, (counts.get(label) ?? 0) + 1);
-    if (yhat && yhat[row] !== label) wrong++;
-  }
-  const leading = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
-  return [
-    ...leading.map(([label, count]) => `${store.className(label)} ${formatCount(count)}`),
-    yhat ? `y ≠ ŷ ${formatPercent(wrong / rows.length, 0)}` : "",
-  ]
-    .filter(Boolean)
-    .join(" · ");
+/** Share of the rows that the model does not predict as they are labelled. */
+function wrongText({ store }: MapView, rows: readonly number[]): string {
+  const { fields } = store.columns.value ?? {};
+  const [y, yhat] = [fields?.get("y"), fields?.get("yhat")];
+  if (!y || !yhat || rows.length === 0 || store.names.value.length === 0) return "";
+  return `y ≠ ŷ in ${formatPercent(rows.filter((row) => y[row] !== yhat[row]).length / rows.length, 0)}`;
 }
 
 /** The examples of a box, what deserves a look first. */
@@ -155,7 +118,7 @@ function Boxed({ view }: { view: MapView }) {
     <div class="xw-boxed" role="group" aria-label="examples of the box">
       <p class="xw-boxed-head">
         <strong>{rows.length === 1 ? "1 example" : `${formatCount(rows.length)} examples`} in the box</strong>
-        <span class="xw-quiet">{countsOf(view, rows)}</span>
+        <span class="xw-quiet">{wrongText(view, rows)}</span>
         <span class="xw-detail-tools">
           <button
             type="button"
@@ -187,7 +150,7 @@ function Boxed({ view }: { view: MapView }) {
           <li key={id}>
             <button
               type="button"
-              class="xw-boxed-item"
+              class="xw-card xw-boxed-item"
               data-open={store.detail.value === id}
               aria-label={`example ${id}, ${store.className(store.example(id).y)}`}
               onPointerEnter={() => {
@@ -234,7 +197,6 @@ export function MapTab({ store }: { store: GalleryStore }) {
   return (
     <div class="xw-map">
       <div class="xw-map-head">
-        <AxisMenus view={view} axes={axes} />
         <Levels view={view} />
         {view.zoom.value && (
           <button

@@ -4,12 +4,10 @@ import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { EndWords } from "../components/end-words";
 import { ErrorText } from "../components/messages";
-import { SignalCanvas } from "../lib/canvas";
+import { coloursOf } from "../lib/bar-colours";
+import { type Picture, SignalCanvas } from "../lib/canvas";
 import { formatNumber, formatPercent, formatScore, formatSigned } from "../lib/format";
-import { lutFor } from "../lib/palettes";
-import { renderMap } from "../lib/render";
-import { DEFAULT_DISPLAY, type Display } from "../lib/traits";
-import { visible } from "../lib/visible";
+import { readable } from "../lib/visible";
 import { PAIR_CLIP, pairRange, pictureShape, type TokenLine, tokenLines } from "./pair";
 import type { GalleryStore } from "./store";
 import type { Pair } from "./traits";
@@ -23,17 +21,14 @@ interface PairProps {
   range: number;
 }
 
-function drawn(
-  store: GalleryStore,
-  values: Float32Array,
-  width: number,
-  height: number,
-  range: number,
-  view: Display["view"],
-) {
-  const display: Display = { ...DEFAULT_DISPLAY, view, scale_mode: "fixed", range };
-  const lut = lutFor(store.palette.value, "diverging", store.shade.value, store.lut.value);
-  const { rgba } = renderMap(values, width, height, display, lut, true, { polarity: store.polarity.value });
+/** The colour of the side, the more the stronger. */
+function drawn(store: GalleryStore, values: Float32Array, width: number, height: number, range: number): Picture {
+  const { supports, opposes } = coloursOf([0, 0, 0], store.shade.value, store.polarity.value, false);
+  const rgba = new Uint8ClampedArray(4 * values.length);
+  values.forEach((value, at) => {
+    const strength = range > 0 ? Math.min(Math.abs(value) / range, 1) : 0;
+    rgba.set([...(value < 0 ? opposes : supports), 255 * strength], 4 * at);
+  });
   return { width, height, rgba };
 }
 
@@ -68,10 +63,7 @@ function Photo({ store, which, shape: [height, width], faded = false }: PictureP
 function Pictures({ values, range, ...picture }: PictureProps & { values: Float32Array; range: number }) {
   const { store, shape } = picture;
   const [height, width] = shape;
-  const draw = useMemo(
-    () => () => drawn(store, values, width, height, range, "overlay"),
-    [store, values, width, height, range],
-  );
+  const draw = useMemo(() => () => drawn(store, values, width, height, range), [store, values, width, height, range]);
   const ratio = `${width} / ${height}`;
   return (
     <div class="xw-pair-pictures">
@@ -90,7 +82,7 @@ function TokenBars({ line, range, label }: { line: readonly TokenLine[]; range: 
   return (
     <ol class="xw-pair-tokens" dir="auto">
       {line.map(({ surface, value }, place) => {
-        const shown = visible(surface).replace(/^␣(?=.)/u, "");
+        const shown = readable(surface);
         const says = value > 0 ? `supports ${label}` : value < 0 ? `opposes ${label}` : "no influence";
         return (
           <li key={place} class="xw-pair-token" title={`${shown}: ${formatSigned(value)}`}>
@@ -112,23 +104,11 @@ function TokenBars({ line, range, label }: { line: readonly TokenLine[]; range: 
   );
 }
 
-function Scale({ store, pair, range }: { store: GalleryStore; pair: Pair; range: number }) {
-  const strip = useMemo(
-    () => () =>
-      drawn(
-        store,
-        Float32Array.from({ length: 256 }, (_, i) => (i / 127.5 - 1) * range),
-        256,
-        1,
-        range,
-        "side",
-      ),
-    [store, range],
-  );
+function Scale({ pair, range }: { pair: Pair; range: number }) {
   return (
     <div class="xw-pair-scale">
       <EndWords target={pair.label.name || "the answer"} signed />
-      {pair.tokens ? null : <SignalCanvas class="xw-pair-strip" draw={strip} />}
+      {!pair.tokens && <span class="xw-pair-strip" aria-hidden="true" />}
       <div class="xw-pair-numbers">
         <span>{formatNumber(-range)}</span>
         <span>0</span>
@@ -136,7 +116,7 @@ function Scale({ store, pair, range }: { store: GalleryStore; pair: Pair; range:
       </div>
       <p class="xw-legend-note">
         one scale for both{pair.unit && `, in ${pair.unit}`}
-        {pair.tokens ? ": a full bar is the strongest" : ` · at most ${formatPercent(1 - PAIR_CLIP / 100)} beyond it`}
+        {!pair.tokens && ` · at most ${formatPercent(1 - PAIR_CLIP / 100)} beyond it`}
       </p>
     </div>
   );
@@ -177,7 +157,7 @@ function Both({ store, pair, maps, range }: PairProps) {
           </figcaption>
         </figure>
       ))}
-      <Scale store={store} pair={pair} range={range} />
+      <Scale pair={pair} range={range} />
     </div>
   );
 }

@@ -16,8 +16,8 @@ export interface Part {
   part: number;
   /** Cosine of the two gradients. Null where the sizes are not stored, or a gradient is nothing. */
   cosine: number | null;
-  /** Size of the example's gradient, and of the query's. */
-  sizes: [example: number, query: number] | null;
+  /** Size of the example's gradient. */
+  size: number | null;
 }
 
 export function partLines(candidates: Candidates, row: number, weighing: Weighing): Part[] {
@@ -33,7 +33,7 @@ export function partLines(candidates: Candidates, row: number, weighing: Weighin
       on: weighing.mask[column] ?? true,
       part,
       cosine: both > 0 ? (scores[at] ?? 0) / both : null,
-      sizes: known ? [Math.sqrt(n), Math.sqrt(q)] : null,
+      size: known ? Math.sqrt(n) : null,
     };
   });
 }

@@ -30,6 +30,14 @@ export function spreadOf(scores: ArrayLike<number>, bins = 48): Spread | null {
   return { edges: Array.from({ length: below + above + 1 }, (_, i) => (i - below) * width), counts };
 }
 
+/** Without the empty bins at both ends; zero stays on the axis. */
+export function trimmed({ edges, counts }: Spread): Spread {
+  let [first, end] = [0, counts.length];
+  while (first < end && counts[first] === 0 && (edges[first + 1] ?? 0) <= 0) first++;
+  while (end > first && counts[end - 1] === 0 && (edges[end - 1] ?? 0) >= 0) end--;
+  return { edges: edges.slice(first, end + 1), counts: counts.slice(first, end) };
+}
+
 /** Share of the full height: logarithmic, so that one example among many thousands is still seen. */
 export function heights(counts: readonly number[]): number[] {
   const most = Math.log1p(Math.max(...counts, 1));

@@ -1,9 +1,9 @@
 // The matrix as the reader reads it: rows and columns are units, so its cells add up like everything else.
 
 import { computed, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
+import { mixed } from "../lib/bar-colours";
 import type { Picture } from "../lib/canvas";
 import type { Rgb } from "../lib/theme";
-import { mixed } from "./colours";
 import { type Group, groupValue } from "./groups";
 import { spanOf } from "./outputs";
 import type { TokenStore } from "./store";

@@ -1,10 +1,10 @@
 // Every output token against everything before it. Rows appear as they are computed; a click explains a row's token.
 
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { cssOf } from "../lib/bar-colours";
 import { SignalCanvas } from "../lib/canvas";
 import { formatNumber } from "../lib/format";
 import { readable } from "../lib/visible";
-import { cssOf } from "./colours";
 import { type Cell, MatrixView } from "./matrix-view";
 import { choose, isTarget } from "./outputs";
 import type { TokenStore } from "./store";

@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { cssOf } from "./colours";
+import { cssOf } from "../lib/bar-colours";
 import type { ListView } from "./list-view";
 import { covers } from "./selection";
 

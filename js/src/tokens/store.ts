@@ -2,11 +2,11 @@
 // chosen. Ranks, selections and going back to a finished answer never touch the kernel.
 
 import { batch, computed, effect, signal as makeSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { type Colours, coloursOf } from "../lib/bar-colours";
 import type { Model } from "../lib/host";
 import { pageBackground } from "../lib/theme";
 import type { Named, Params } from "../lib/traits";
 import { Answers } from "./answers";
-import { type Colours, coloursOf } from "./colours";
 import { type Unit, type Units, unitsOf } from "./groups";
 import { hitAfter, hitsOf, NO_SEARCH, type Search } from "./hits";
 import type { Matrix, Result, Said } from "./result";

@@ -117,7 +117,7 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
         store={store}
         bindings={bindings}
         focused="the cards have"
-        note="a click opens an example beside the query; with Ctrl it selects, with Shift it selects up to there"
+        note="a click opens an example beside the query; with Ctrl it selects, with Shift it selects up to there; dragging over the data map draws a box"
       />
     </div>
   );

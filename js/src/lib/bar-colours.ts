@@ -1,7 +1,7 @@
 // The colours of bars for canvases: as in styles/base.css, mixed into the page as far as a value is strong.
 
-import type { Rgb, Shade } from "../lib/theme";
-import type { Polarity } from "../lib/traits";
+import type { Rgb, Shade } from "./theme";
+import type { Polarity } from "./traits";
 
 const SIDES: Readonly<Record<Shade, Readonly<Record<Polarity | "unsigned", Rgb>>>> = {
   light: { warm: [168, 67, 0], cool: [11, 90, 163], unsigned: [92, 112, 131] },
