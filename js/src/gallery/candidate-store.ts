@@ -18,7 +18,9 @@ import {
   isFiltering,
   NO_SIDES,
   passes,
+  type Ranked,
   rankCandidates,
+  SIDES,
   type Side,
   type Sides,
 } from "./ranking";
@@ -211,17 +213,17 @@ export class CandidateStore extends BaseStore {
     return { ...known, ...this.contents.of(id) };
   }
 
-  scoreOf(id: number): number | null {
-    const { proponents, opponents } = this.ranking.value;
-    return (proponents.find((one) => one.id === id) ?? opponents.find((one) => one.id === id))?.score ?? null;
-  }
-
-  rankOf(id: number): { side: Side; rank: number } | null {
-    for (const side of ["proponents", "opponents"] as const) {
+  /** Its side, rank and score; null for one that is not stored, or has no influence. */
+  rankOf(id: number): (Ranked & { side: Side }) | null {
+    for (const side of SIDES) {
       const found = this.ranking.value[side].find((one) => one.id === id);
-      if (found) return { side, rank: found.rank };
+      if (found) return { ...found, side };
     }
     return null;
+  }
+
+  scoreOf(id: number): number | null {
+    return this.rankOf(id)?.score ?? null;
   }
 
   /** One part a checkpoint, those switched on sum to the score; null where there is one number in all. */

@@ -2,6 +2,7 @@
 
 import { formatNumber, formatScore } from "../lib/format";
 import { readable } from "../lib/visible";
+import { SORTS } from "./columns";
 import type { Area, GalleryStore } from "./store";
 import type { Cells, Content } from "./traits";
 import { exampleText, excerpt, hubText, scoreText, VERDICT_SIGNS, valueOfCell } from "./words";
@@ -84,20 +85,19 @@ export function Spark({ store, id }: { store: GalleryStore; id: number }) {
   const range = store.partRange.value;
   if (!parts || range === 0) return null;
   const mask = store.mask.value;
-  const each = 4;
-  const path = (keep: (index: number) => boolean) =>
+  const path = (kind: string) =>
     parts
       .map((part, index) => {
-        if (!keep(index)) return "";
+        if (kind !== (mask[index] ? (part > 0 ? "for" : "against") : "off")) return "";
         const height = Math.max((10 * Math.abs(part)) / range, 0.5);
-        return `M${each * index} ${part > 0 ? 10 - height : 10}h3v${height}h-3z`;
+        return `M${4 * index} ${part > 0 ? 10 - height : 10}h3v${height}h-3z`;
       })
       .join("");
   return (
-    <svg class="xw-spark" viewBox={`0 0 ${each * parts.length - 1} 20`} preserveAspectRatio="none" aria-hidden="true">
-      <path class="xw-spark-for" d={path((index) => mask[index] === true && (parts[index] ?? 0) > 0)} />
-      <path class="xw-spark-against" d={path((index) => mask[index] === true && (parts[index] ?? 0) <= 0)} />
-      <path class="xw-spark-off" d={path((index) => mask[index] !== true)} />
+    <svg class="xw-spark" viewBox={`0 0 ${4 * parts.length - 1} 20`} preserveAspectRatio="none" aria-hidden="true">
+      {["for", "against", "off"].map((kind) => (
+        <path key={kind} class={`xw-spark-${kind}`} d={path(kind)} />
+      ))}
     </svg>
   );
 }
@@ -116,23 +116,13 @@ function Score({ store, id }: { store: GalleryStore; id: number }) {
   );
 }
 
-const TRIAGE_VALUES = {
-  self: "self-influence",
-  conf: "confidence",
-  confidence: "mean confidence",
-  variability: "variability",
-  correctness: "correctness",
-  forgetting: "forgotten",
-  aum: "AUM",
-} as const;
-
 /** The number that the triage is in order of. */
 function TriageValue({ store, id }: { store: GalleryStore; id: number }) {
   const columns = store.columns.value;
   const sort = store.sort.value === "id" ? "self" : store.sort.value;
   const value = columns?.value(sort, columns.rowOf(id)) ?? null;
   return (
-    <span class="xw-card-score" title={TRIAGE_VALUES[sort]}>
+    <span class="xw-card-score" title={SORTS[sort].title}>
       <span class="xw-number">{value === null ? "–" : formatNumber(value)}</span>
     </span>
   );

@@ -19,13 +19,13 @@ export function QueryCard({ store }: { store: GalleryStore }) {
       )}
       <figcaption>
         <dl class="xw-query-facts">
-          <dt>predicted</dt>
+          <dt class="xw-quiet">predicted</dt>
           <dd>
             <bdi>{store.className(yhat)}</bdi> {conf !== null && <span class="xw-number">{formatScore(conf)}</span>}
           </dd>
           {y !== null && (
             <>
-              <dt>label</dt>
+              <dt class="xw-quiet">label</dt>
               <dd data-wrong={store.names.value.length > 0 && yhat !== null && y !== yhat}>
                 <bdi>{store.className(y)}</bdi>
               </dd>
@@ -33,12 +33,12 @@ export function QueryCard({ store }: { store: GalleryStore }) {
           )}
           {loss !== null && (
             <>
-              <dt>loss</dt>
+              <dt class="xw-quiet">loss</dt>
               <dd class="xw-number">{formatNumber(loss)}</dd>
             </>
           )}
         </dl>
-        {id !== null && <p class="xw-quiet xw-query-note">Training example #{id} itself: left out of both rows.</p>}
+        {id !== null && <p class="xw-quiet">Training example #{id} itself: left out of both rows.</p>}
       </figcaption>
     </figure>
   );

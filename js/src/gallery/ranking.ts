@@ -12,9 +12,15 @@ export interface Ranked {
   rank: number;
 }
 
-export type Side = "proponents" | "opponents";
+export const SIDES = ["proponents", "opponents"] as const;
+
+export type Side = (typeof SIDES)[number];
 
 export type Sides = Readonly<Record<Side, readonly Ranked[]>>;
+
+export function eachSide(make: (side: Side) => readonly Ranked[]): Sides {
+  return { proponents: make("proponents"), opponents: make("opponents") };
+}
 
 export const NO_SIDES: Sides = { proponents: [], opponents: [] };
 
@@ -50,7 +56,7 @@ export function isFiltering({ given, predicted, wrong, text, cut }: Filters): bo
 }
 
 export function filterSides(sides: Sides, keep: (one: Ranked) => boolean): Sides {
-  return { proponents: sides.proponents.filter(keep), opponents: sides.opponents.filter(keep) };
+  return eachSide((side) => sides[side].filter(keep));
 }
 
 /** Page numbers count from 0; the last page stands in for those that are no more. */

@@ -4,7 +4,7 @@
 import { batch, computed, effect, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
 import type { Model } from "../lib/host";
 import { CandidateStore } from "./candidate-store";
-import { arrange, type Coverage, coverageOf, pageOf, type Ranked, type Side, type Sides } from "./ranking";
+import { arrange, type Coverage, coverageOf, eachSide, pageOf, type Ranked, type Side, type Sides } from "./ranking";
 import { extended, toggled } from "./selection";
 import {
   type Filters,
@@ -63,7 +63,7 @@ export class GalleryStore extends CandidateStore {
 
   constructor(model: Model, element: HTMLElement, lifetime: AbortSignal) {
     super(model, element, lifetime);
-    this.shown = computed(() => ({ proponents: this.#cards("proponents"), opponents: this.#cards("opponents") }));
+    this.shown = computed(() => eachSide((side) => this.#cards(side)));
     this.partRange = computed(() => {
       const { proponents, opponents } = this.shown.value;
       const parts = [...proponents, ...opponents].flatMap(({ id }) => this.partsOf(id) ?? []);
@@ -244,15 +244,14 @@ export class GalleryStore extends CandidateStore {
   selectAll(): void {
     const at = this.cursor.value?.area;
     const { proponents, opponents } = this.filtered.value;
-    const columns = this.columns.value;
-    if (this.tab.value !== "influence") {
-      if (columns)
-        this.select(Array.from(this.triage.value.subarray(0, MOST_SELECTED + 1), (row) => columns.idOf(row)));
+    if (this.tab.value === "influence") {
+      const listed = { proponents, opponents, triage: [...proponents, ...opponents] }[at ?? "triage"];
+      this.select(listed.map(({ id }) => id));
       return;
     }
-    const sides = { proponents, opponents };
-    const listed = at && at !== "triage" ? sides[at] : [...proponents, ...opponents];
-    this.select(listed.map(({ id }) => id));
+    // one more than can be: that there are more is said
+    const rows = this.triage.value.subarray(0, MOST_SELECTED + 1);
+    this.select(Array.from(rows, (row) => this.columns.value?.idOf(row) ?? row));
   }
 
   /** Judge these, or those that are meant; null takes verdicts away. */
