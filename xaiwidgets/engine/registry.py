@@ -93,6 +93,8 @@ class Parameter:
 
     def check(self, value: Any) -> Any:
         """The value in its proper type, or an error saying what is allowed."""
+        if self.default is None and value is None:
+            return None
         if self.kind == "choice" and not isinstance(value, self.accepts) and value not in self.choices:
             raise ParameterError(
                 "parameter_choice",

@@ -5,8 +5,11 @@ Importing a file registers its methods; the order here is that of the menus.
 
 from . import (  # isort: skip_file
     gradient_products,
+    influence_functions,
+    fisher,
+    trak,
     similarity,
     representers,
 )
 
-__all__ = ["gradient_products", "representers", "similarity"]
+__all__ = ["fisher", "gradient_products", "influence_functions", "representers", "similarity", "trak"]
