@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from texts import Bag, Words
+from texts import Words
 from torch import Tensor, nn
 
 from xaiwidgets.training.index import TrainingIndex
@@ -107,8 +107,22 @@ SENTENCES = [
 """36 of them; the label is the judgement."""
 
 
+class Sorter(nn.Module):
+    """Sorts token numbers [rows, tokens] into classes."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            self.embed = nn.Embedding(64, 8)
+            self.last = nn.Linear(8, classes)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.embed(ids)).sum(1))
+
+
 def texts_index() -> tuple[TrainingIndex, Words]:
-    tokenizer, model = Words(), Bag(4)
+    tokenizer, model = Words(), Sorter(4)
     ids = [tokenizer(text)["input_ids"] for text in SENTENCES]
     longest = max(map(len, ids))
     inputs = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids])

@@ -233,7 +233,10 @@ class ExampleGallery(GalleryState):
         return self._cards[position]
 
     def _query_card(self, query: Query) -> dict[str, Any]:
-        return {} if self.medium == "image" else cut(self._answers.album.media.card(query.inputs, query.training))
+        if self.medium == "image":
+            return {}
+        own = {"text": query.text} if query.text is not None else None
+        return cut(own or self._answers.album.media.card(query.inputs, query.training))
 
     def _names(self, outputs: torch.Tensor) -> list[str]:
         """Every class's name: as many as the model has."""

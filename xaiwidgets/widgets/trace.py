@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from xaiwidgets.engine.errors import InputError, ParameterError
-from xaiwidgets.text.session import call_of, pad
+from xaiwidgets.text.session import call_of
 from xaiwidgets.text.tokenizers import tokenize
+from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.training.registry import find_training_method
 from xaiwidgets.widgets.example_gallery import ExampleGallery
 from xaiwidgets.widgets.gallery.answers import Answers
@@ -121,26 +123,28 @@ def _queries(index: Any, query: Any, label: Any, tokenizer: Any, like: Any) -> l
             raise InputError(
                 "query_labels", 'label="given" is for training examples', hint='Pass {"training": position}.'
             )
-        rows, titles = _rows(index, query, tokenizer, like)
-        found = [
-            Query(inputs, title, None, own)
-            for inputs, title, own in zip(rows, titles, _labels(label, len(rows)), strict=True)
-        ]
+        rows = _rows(index, query, tokenizer, like)
+        found = [replace(row, label=own) for row, own in zip(rows, _labels(label, len(rows)), strict=True)]
     if not found:
         raise InputError("empty_batch", "There is no query", hint="Pass at least one row.")
     return found
 
 
-def _rows(index: Any, query: Any, tokenizer: Any, like: Any) -> tuple[list[Any], list[str]]:
-    """Batches of one and what they are called."""
+def _rows(index: Any, query: Any, tokenizer: Any, like: Any) -> list[Query]:
+    """What was passed, row by row."""
     if is_text(query):
         if tokenizer is None:
             raise InputError(
                 "no_tokenizer", "A text needs its tokenizer", hint="Pass tokenizer=, as it came with the model."
             )
         texts = query if isinstance(query, list) else [query]
-        titles = [encodable(shortened(" ".join(str(one).split()), TITLE)) for one in texts]
-        return [_tokenized(one, tokenizer, index.spec.model, like) for one in texts], titles
+        read = [encodable(_text_of(one)) for one in texts]
+        return [
+            Query(
+                _tokenized(one, tokenizer, index.spec.model, like), shortened(" ".join(text.split()), TITLE), text=text
+            )
+            for one, text in zip(texts, read, strict=True)
+        ]
     batch = _batched(query, like)
     sizes = {len(leaf) for leaf in leaves(batch)}
     if len(sizes) != 1:
@@ -149,12 +153,19 @@ def _rows(index: Any, query: Any, tokenizer: Any, like: Any) -> tuple[list[Any],
             hint="Pass what the model is called with, the batch first: a tensor, or a tuple or dict of tensors.",
         )  # fmt: skip
     (count,) = sizes
-    return [_row(batch, number) for number in range(count)], [f"query {number + 1}" for number in range(count)]
+    return [Query(_row(batch, number), f"query {number + 1}") for number in range(count)]
+
+
+def _text_of(text: Any) -> str:
+    """As it is shown: two that are read together, one after the other."""
+    if isinstance(text, Tokens):
+        return text.text
+    return text if isinstance(text, str) else " ".join(text)
 
 
 def _tokenized(text: Any, tokenizer: Any, model: Any, like: Any) -> Any:
     """A text as the training data has its texts: token numbers alone, or by name with what belongs to them."""
-    call, own = call_of(model, pad([tokenize(text, tokenizer)], tokenizer))
+    call, own = call_of(model, [text if isinstance(text, Tokens) else tokenize(text, tokenizer)])
     if isinstance(like, Tensor):
         return call[own]
     if isinstance(like, Mapping):

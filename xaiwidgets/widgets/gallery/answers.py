@@ -22,7 +22,7 @@ from xaiwidgets.widgets.questions import keep
 
 from .asks import Menu, Query, Request
 from .facts import Facts
-from .hubs import Hubs, find_duplicates, find_hubs, same
+from .hubs import Hubs, find_duplicates, find_hubs, find_query
 from .media import Album
 from .pack import finite
 from .pair import Model
@@ -35,8 +35,6 @@ WHOLE = 2_000
 """Up to so many examples all are scored, whatever the index could leave out."""
 WHOLE_NUMBERS = 8_000_000
 """Scores that are kept at a time, of all examples and checkpoints."""
-LOOKED_AT = 24
-"""Leading examples on either side that are compared with the query."""
 PARTIAL_EVERY = 0.3
 
 Interrupt = Callable[[], None]
@@ -116,6 +114,8 @@ class Answers:
             query = self.query(request)
             label = query.label if request.label is None else request.label
             labels = None if label is None else torch.as_tensor(label)[None]
+            if labels is not None and labels.ndim == 1:  # a number, however the data set wraps it
+                labels = labels.reshape(1, *(1 for _ in self.data.batch([0])[1].shape[1:]))
             question = Question(self.spec, query.inputs, labels, shards=self.shards, interrupt=interrupt)
             losses, norms = None, []
             for checkpoint in question.checkpoints if lengths else question.checkpoints[-1:]:
@@ -229,7 +229,7 @@ class Answers:
         if _ranked(request) and asked.norms is not None and each:
             found = replace(found, norms=self.facts.norms[found.ids], query_norms=asked.norms, rates=self.rates)
         training = self.query(request).training
-        same_as = self._same(request, found) if final and training is None else None
+        same_as = self._same(request, asked) if final and training is None else None
         own = training if training is not None else same_as
         candidates = stored(found, MOST, always=[] if own is None else [own])
         complete = final and (influence.kept is None or more is not None)
@@ -260,15 +260,15 @@ class Answers:
             "approximate_totals": not self._whole(request),
         }
 
-    def _same(self, request: Request, found: Scored) -> int | None:
-        """A training example that is the query itself: it leads on one of the sides."""
-        inputs = self.query(request).inputs
-        dot = found.by("dot")
-        for row in np.concatenate(leading(dot, LOOKED_AT)):
-            position = int(found.ids[row])
-            if same(inputs, self.album.inputs(position)):
-                return position
-        return None
+    def _same(self, request: Request, asked: Asked) -> int | None:
+        """A training example that is the query itself."""
+        if self.facts.y is None:
+            return None
+        labels, places = np.unique(self.facts.y, return_inverse=True)
+        each = torch.as_tensor(labels, dtype=asked.labels.dtype).reshape(-1, *asked.labels.shape[1:])
+        outputs = asked.outputs.expand(len(each), *asked.outputs.shape[1:])
+        losses = self.spec.loss(outputs, each).detach().numpy()[places]
+        return find_query(self.query(request).inputs, losses, self.facts, self.album.inputs)
 
     def _duplicates(self, answer: Answer, interrupt: Interrupt) -> dict[int, int]:
         ids = [int(one) for one in answer.scored.ids]

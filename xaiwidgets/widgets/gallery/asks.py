@@ -23,12 +23,14 @@ class Query:
     title      in the menu
     training   its position, where it is a training example
     label      whose loss is asked unless a page names another; None: the predicted class
+    text       as it was given; None where it was not
     """
 
     inputs: Any
     title: str
     training: int | None = None
     label: Any = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from xaiwidgets.training.scan import top
 
@@ -83,6 +84,13 @@ def find_duplicates(
                 found[position], found[other] = other, position
                 break
     return found
+
+
+def find_query(query: Any, losses: NDArray[np.floating[Any]], facts: Facts, inputs: Callable[[int], Any]) -> int | None:
+    """A training example that is the query itself. `losses` [N]: the query's, under every example's label."""
+    near = np.flatnonzero(np.isclose(losses, facts.loss, rtol=10 * CLOSE, atol=1e-6))
+    nearest = near[np.argsort(np.abs(losses[near] - facts.loss[near]), kind="stable")][:MOST_COMPARED]
+    return next((position for position in nearest.tolist() if same(query, inputs(position))), None)
 
 
 def same(one: Any, other: Any) -> bool:
