@@ -84,7 +84,7 @@ export function ScoreHistogram({ store }: { store: GalleryStore }) {
           high={end}
           text={cut === null ? "no cut-off" : left}
           onDrag={(at) => setCut(side * (low + at * (high - low)))}
-          onStep={(direction) => setCut((cut ?? 0) + (side * direction * end) / 50)}
+          onStep={(direction) => setCut((store.filters.value.cut ?? 0) + (side * direction * end) / 50)}
         />
       </div>
       <div class="xw-ticks" aria-hidden="true">

@@ -184,10 +184,7 @@ export function MapTab({ store }: { store: GalleryStore }) {
   if (!axes || !columns) {
     return (
       <div class="xw-empty">
-        <p>
-          There is no map of this training set: it needs an index with checkpoints, whose records of every example say
-          how each was learnt.
-        </p>
+        <p>No map: the index has no records of how each example was learnt.</p>
       </div>
     );
   }
