@@ -74,12 +74,10 @@ def top(
     total = len(shards) if candidates is None else len(np.unique(candidates))
     best, worst, tally = _Leading(len(vectors), k), _Leading(len(vectors), k), Tally(len(vectors))
     scanned, shown = 0, 0.0
-    for positions, scored in scores(vectors, shards, candidates=candidates):
+    for positions, raw in scores(vectors, shards, candidates=candidates):
         if interrupt is not None:
             interrupt()
-        if divisors is not None:
-            lengths = torch.from_numpy(divisors[positions]).float()
-            scored = torch.where(lengths > 0, scored / lengths, 0.0)
+        scored = raw if divisors is None else _divided(raw, divisors[positions])
         best.add(positions, scored)
         worst.add(positions, -scored)
         tally.add(scored)
@@ -150,6 +148,11 @@ class _Leading:
 
     def ordered(self) -> tuple[Array, Array]:
         return self.positions.numpy(), self.scores.numpy()
+
+
+def _divided(scores: Tensor, divisors: Array) -> Tensor:
+    by = torch.from_numpy(divisors).float()
+    return torch.where(by > 0, scores / by, 0.0)
 
 
 def _negated(leading: tuple[Array, Array]) -> tuple[Array, Array]:
