@@ -1,5 +1,6 @@
 """Training examples: exact scores beside captum and dattri, the floor, the index, and memory."""
 
+import os
 import statistics
 import tempfile
 import time
@@ -76,7 +77,7 @@ def ours(folder: str, count: int = TRAIN, method: str = "tracin", **options: Any
 
 def indexed(folder: str, count: int, bare: bool = False) -> Any:
     """The index in this folder, built where it is not there yet; without vectors where none are asked for."""
-    from xaiwidgets.training import TrainingIndex
+    from xaiwidgets.training.index import TrainingIndex
 
     place = Path(folder) / f"index-{count}{'-bare' if bare else ''}"
     paths = checkpoints(folder)
@@ -95,7 +96,7 @@ def indexed(folder: str, count: int, bare: bool = False) -> Any:
 
 def build(folder: str) -> Callable[[], Any]:
     torch.set_num_threads(1)
-    from xaiwidgets.training import TrainingIndex
+    from xaiwidgets.training.index import TrainingIndex
 
     known = {"model": Network().eval(), "dataset": data(TRAIN, 1), "checkpoints": checkpoints(folder)}
     return lambda: TrainingIndex.build(**known, learning_rates=RATE, batch_size=CHUNK, progress=False).close()
@@ -143,6 +144,7 @@ def captum(folder: str, fast: bool = False) -> Callable[[], Any]:
 
 def dattri(folder: str, projected: bool = False) -> Callable[[], Any]:
     torch.set_num_threads(1)
+    os.environ["TQDM_DISABLE"] = "1"  # it draws thousands of bars
     from dattri.algorithm.tracin import TracInAttributor
     from dattri.task import AttributionTask
 
