@@ -106,13 +106,17 @@ class TrainingData:
             )
         for position in chosen:
             digest.update(self._digest(int(position)))
-        if self._columns is not None:
-            _feed(digest, self._columns[1])
         return digest.hexdigest()
 
     def fingerprint(self) -> str:
-        """Tells this data set from others: its length, 64 evenly spaced examples, and all labels where they are at hand."""
+        """Tells this data set from others by its length and 64 evenly spaced examples with their labels."""
         return self._fingerprint
+
+    def relabelled(self, stored: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Positions whose label is not the stored one; none where looking would mean reading every example."""
+        if self._columns is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(label_column(self._columns[1][: len(stored)]) != stored)
 
     def _digest(self, position: int) -> bytes:
         digest = hashlib.blake2b(digest_size=16)
@@ -156,6 +160,34 @@ def split(item: Any) -> tuple[Any, Any]:
 def moved(batch: Any, device: torch.device) -> Any:
     """The same tensors on another device, in the same container."""
     return _mapped(batch, lambda tensor: tensor.to(device))
+
+
+def like(inputs: Any, batch: Any) -> Any:
+    """Queries in the form a batch of training inputs has; arrays become tensors, float64 what the training data are.
+
+    Raises InputError for another container or for tensors without a batch axis.
+    """
+    if isinstance(batch, Mapping):
+        if not isinstance(inputs, Mapping):
+            raise _unlike(inputs, "a dict")
+        found = {key: value for key, value in inputs.items() if not _text(value)}
+        return {key: like(value, batch[key]) if key in batch else value for key, value in found.items()}
+    if isinstance(batch, tuple):
+        if not isinstance(inputs, tuple | list) or len(inputs) != len(batch):
+            raise _unlike(inputs, f"{len(batch)} inputs")
+        return tuple(like(value, part) for value, part in zip(inputs, batch, strict=True))
+    if not isinstance(inputs, Tensor | np.ndarray):
+        raise _unlike(inputs, "a tensor")
+    tensor = torch.as_tensor(inputs)
+    if tensor.ndim != batch.ndim:
+        raise InputError(
+            "query_shape",
+            f"A query of shape {list(tensor.shape)}, where training batches have {list(batch.shape)}",
+            hint="Queries come with the batch first: inputs[None] for a single one."
+            if tensor.ndim == batch.ndim - 1
+            else "Pass them in the shape the model was trained with.",
+        )
+    return tensor.to(batch.dtype) if tensor.is_floating_point() and batch.is_floating_point() else tensor
 
 
 def label_column(labels: Tensor) -> np.ndarray[Any, Any]:
@@ -255,6 +287,14 @@ def _feed(digest: Any, value: Any) -> None:
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     else:
         digest.update(repr(value).encode())
+
+
+def _unlike(inputs: Any, wanted: str) -> InputError:
+    return InputError(
+        "query_form",
+        f"A query of type {type(inputs).__name__}, where the training data give {wanted}",
+        hint="Pass inputs in the form the data set has them, without the label and with the batch first.",
+    )
 
 
 def _no_labels(item: Any) -> InputError:

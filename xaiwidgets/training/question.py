@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xaiwidgets.engine.batching import Batcher
 from xaiwidgets.engine.errors import InputError, ParameterError
 
-from .data import label_column, moved
+from .data import label_column, like, moved
 from .losses import predicted_labels
 from .recorder import Gradients, Recorder
 from .shards import Shards, no_vectors
@@ -67,7 +67,7 @@ class Question:
         self._loaded: int | None = None
         self._queries: dict[int, Gradients] = {}
         self._batcher = Batcher(self.batch_size)
-        self.inputs = moved(inputs, self.device)
+        self.inputs = moved(like(inputs, self.data.batch([0])[0]), self.device)
         self.output = self._output()  # [Q, ...] at the last of the checkpoints
         self.labels = self._labels(labels)
 
@@ -174,26 +174,32 @@ class Question:
             start, size = start + size, min(2 * size, SPAN)
 
     def _output(self) -> Tensor:
+        """The model's output for the queries at the last of the checkpoints."""
         self.at(self.checkpoints[-1])
         with torch.no_grad():
             return self.spec.output(self.model, self.inputs).detach()
 
     def _labels(self, given: Any) -> Tensor:
-        _, example = self.data.batch([0])
         if given is None:
             return predicted_labels(self.output, self.spec.loss)
-        labels = torch.as_tensor(given, dtype=example.dtype)
+        _, example = self.data.batch([0])
+        try:
+            labels = torch.as_tensor(given).to(example.dtype)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError("query_labels", f"{given!r} are no labels", str(error)) from error
         if labels.ndim == 0:
             labels = labels.expand(len(self.output)).clone()
-        if len(labels) != len(self.output):
-            raise InputError("query_labels", f"{len(labels)} labels for {len(self.output)} queries")
-        if labels.shape[1:] != example.shape[1:]:
+        if labels.shape != (len(self.output), *example.shape[1:]):
+            wanted = [len(self.output), *example.shape[1:]]
             raise InputError(
                 "query_labels",
-                f"Labels of shape {list(labels.shape)}",
-                f"Training labels have the shape [batch, {', '.join(map(str, example.shape[1:]))}].",
+                f"Labels of shape {list(labels.shape)} for {len(self.output)} queries",
+                hint=f"As the training data have them: {wanted}.",
             )
-        return labels.to(self.device)
+        labels = labels.to(self.device)
+        with torch.no_grad():
+            self.spec.loss(self.output, labels)  # says which label does not exist
+        return labels
 
     def _compare(self, checkpoint: int, positions: Positions, labels: Tensor, losses: Tensor) -> None:
         """The index knows every example's label and loss: data that were changed since do not go unnoticed."""
@@ -218,9 +224,10 @@ def _chosen(given: Sequence[int] | None, count: int) -> list[int]:
     """Numbers of checkpoints, or a mask over them, as numbers."""
     if given is None:
         return list(range(count))
-    chosen = [int(one) for one in given]
-    if len(given) == count and all(isinstance(one, bool | np.bool_) for one in given):
-        chosen = [number for number, kept in enumerate(given) if kept]
+    mask = len(given) > 0 and all(isinstance(one, bool | np.bool_) for one in given)
+    chosen = [number for number, kept in enumerate(given) if kept] if mask else [int(one) for one in given]
+    if mask and len(given) != count:
+        chosen = []
     if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= one < count for one in chosen):
         raise ParameterError(
             "unknown_checkpoint",
