@@ -102,8 +102,8 @@ export async function rankTraits(scanned: number, target: number | null): Promis
   const found: { item: Item; scores: number[]; norms: number[]; total: number }[] = [];
   const counts = new Array<number>(40).fill(0);
   const totals = { positive: 0, negative: 0 };
-  for (let count = 0; count < Math.min(scanned, 20_000); count++) {
-    const id = Math.floor((count * N) / 20_000);
+  for (let count = 0; count < Math.min(scanned, N, 20_000); count++) {
+    const id = Math.floor(count * Math.max(N / 20_000, 1));
     const random = noise(id + 1000 * asked + 17);
     const { y, yhat, conf } = labelsOf(id);
     const lean = y === asked ? 1 : y === (asked + 2) % NAMES.length ? -0.8 : 0;

@@ -113,7 +113,7 @@ describe("what the page works out itself", () => {
       query: { key: "q0", y: 0, yhat: 0, conf: 1, loss: 0, training_id: 3 },
     });
     expect(ids(store.shown.value.proponents)).toEqual([7, 20, 12]);
-    expect(store.hubs.value).toEqual({ count: 1, of: 3 });
+    expect([7, 20].map((id) => store.isHub(id))).toEqual([true, false]);
   });
 
   it("orders and filters the whole training set", async () => {

@@ -74,7 +74,12 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
   // what moved it may be anywhere: a key, a verdict, a click on the map
   useEffect(() => {
     const element = grid.current;
-    if (!element || !long || here < 0) return;
+    if (!element || here < 0) return;
+    if (!long) {
+      // the browser only does this for what has the focus itself
+      if (element.matches(":focus")) element.querySelector("[data-active=true]")?.scrollIntoView({ block: "nearest" });
+      return;
+    }
     const top = scrolledTo(Math.floor(here / columns.peek()), rowHeight, element.scrollTop, element.clientHeight);
     if (top !== element.scrollTop) element.scrollTop = top;
   }, [cursor, columns.value]);

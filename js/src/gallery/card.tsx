@@ -54,11 +54,11 @@ function Body({ store, id, content }: { store: GalleryStore; id: number; content
 
 /** Given label, and the prediction where it differs. */
 export function Labels({ store, id }: { store: GalleryStore; id: number }) {
-  const { y, yhat, conf, hub } = store.example(id);
+  const { y, yhat, conf, hub, dup } = store.example(id);
   const differs = yhat !== null && yhat !== y;
   const sure = conf !== null && <span class="xw-number xw-quiet">{formatScore(conf)}</span>;
   return (
-    <span class="xw-card-labels">
+    <span class="xw-card-labels" aria-hidden="true">
       <span class="xw-card-line">
         <bdi class="xw-card-label">{store.className(y)}</bdi>
         {!differs && sure}
@@ -67,6 +67,7 @@ export function Labels({ store, id }: { store: GalleryStore; id: number }) {
             ⚑
           </span>
         )}
+        {dup !== null && <span title={`the same as #${dup}`}>⧉</span>}
       </span>
       {differs && (
         <span class="xw-card-line xw-card-wrong" title="what the model says">
@@ -107,7 +108,7 @@ function Score({ store, id }: { store: GalleryStore; id: number }) {
   const share = Math.min(Math.abs(score) / (store.range.value || 1), 1);
   return (
     <>
-      <span class="xw-card-score">
+      <span class="xw-card-score" aria-hidden="true">
         <span class="xw-number">{scoreText(score)}</span>
         <Spark store={store} id={id} />
       </span>
@@ -122,7 +123,7 @@ function TriageValue({ store, id }: { store: GalleryStore; id: number }) {
   const sort = store.sort.value === "id" ? "self" : store.sort.value;
   const value = columns?.value(sort, columns.rowOf(id)) ?? null;
   return (
-    <span class="xw-card-score" title={SORTS[sort].title}>
+    <span class="xw-card-score" aria-hidden="true" title={SORTS[sort].title}>
       <span class="xw-number">{value === null ? "–" : formatNumber(value)}</span>
     </span>
   );
@@ -174,9 +175,9 @@ export function Card({ store, id, area, place, active, column }: CardProps) {
         store.hovered.value = null;
       }}
     >
-      <span class="xw-card-body">
+      <span class="xw-card-body" aria-hidden="true">
         <Body store={store} id={id} content={example} />
-        <span class="xw-card-check" aria-hidden="true" title="select (x)">
+        <span class="xw-card-check" title="select (x)">
           {selected ? "✓" : ""}
         </span>
         {verdict && (

@@ -8,7 +8,6 @@ import { SIDE_TITLES } from "./words";
 
 function Pager({ store, side }: { store: GalleryStore; side: Side }) {
   const all = store.filtered.value[side].length;
-  const stored = store.ranking.value[side].length;
   const k = store.k.value;
   const page = Math.min(store.page.value, Math.max(Math.ceil(all / k) - 1, 0));
   const step = (by: 1 | -1, sign: string, title: string) => (
@@ -16,7 +15,6 @@ function Pager({ store, side }: { store: GalleryStore; side: Side }) {
       type="button"
       class="xw-button xw-button-icon"
       aria-label={`${title} ${side}`}
-      title={`${title} cards of both sides (${by > 0 ? "PgDn" : "PgUp"})`}
       disabled={store.page.value + by < 0 || store.page.value + by >= store.pages}
       onClick={() => store.setPage(store.page.value + by)}
     >
@@ -25,10 +23,9 @@ function Pager({ store, side }: { store: GalleryStore; side: Side }) {
   );
   if (all === 0) return null;
   return (
-    <span class="xw-pager">
+    <span class="xw-field">
       <span class="xw-number xw-quiet">
         {page * k + 1}–{Math.min((page + 1) * k, all)} of {formatCount(all)}
-        {all < stored && ` (of ${formatCount(stored)})`}
       </span>
       {store.pages > 1 && step(-1, "‹", "previous")}
       {store.pages > 1 && step(1, "›", "next")}
@@ -60,7 +57,7 @@ export function SideRow({ store, side }: { store: GalleryStore; side: Side }) {
         <Pager store={store} side={side} />
       </div>
       {store.countIn(side) === 0 ? (
-        <p class="xw-side-empty xw-quiet">{whyEmpty(store, side)}</p>
+        <p class="xw-quiet">{whyEmpty(store, side)}</p>
       ) : (
         <CardGrid
           store={store}

@@ -37,8 +37,6 @@ export class GalleryStore extends CandidateStore {
   readonly partRange: ReadonlySignal<number>;
   /** Null but for the leading ones by dot, over all checkpoints. */
   readonly coverage: ReadonlySignal<Coverage | null>;
-  /** Proponents on show that lead for most queries. */
-  readonly hubs: ReadonlySignal<{ count: number; of: number }>;
 
   // --- where the reader is ---
   readonly cursor = makeSignal<Cursor | null>(null);
@@ -73,10 +71,6 @@ export class GalleryStore extends CandidateStore {
       const totals = this.rank.value.totals;
       const scanned = this.mode.value === "dot" && !this.reranked.value && this.page.value === 0;
       return totals && scanned ? coverageOf(this.shown.value.proponents, totals.positive) : null;
-    });
-    this.hubs = computed(() => {
-      const { proponents } = this.shown.value;
-      return { count: proponents.filter(({ id }) => this.isHub(id)).length, of: proponents.length };
     });
     this.focused = computed(() => {
       const cursor = this.cursor.value;

@@ -19,9 +19,7 @@ function Tally({ store }: { store: GalleryStore }) {
 export function TriageTab({ store }: { store: GalleryStore }) {
   const columns = store.columns.value;
   if (!columns) {
-    return (
-      <p class="xw-side-empty xw-quiet">{store.running.value ? "On its way…" : "No training columns are here."}</p>
-    );
+    return <p class="xw-quiet">{store.running.value ? "On its way…" : "No training columns are here."}</p>;
   }
   const found = store.triage.value.length;
   const { sort } = store;
@@ -42,7 +40,7 @@ export function TriageTab({ store }: { store: GalleryStore }) {
         <Tally store={store} />
       </div>
       {found === 0 ? (
-        <p class="xw-side-empty xw-quiet">The filters leave none.</p>
+        <p class="xw-quiet">The filters leave none.</p>
       ) : (
         <CardGrid store={store} area="triage" label={`training examples, ${title}`} long order={sort.value} />
       )}

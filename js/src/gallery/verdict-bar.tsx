@@ -2,15 +2,7 @@
 
 import { Menu } from "../components/menu";
 import type { GalleryStore } from "./store";
-import type { Verdict } from "./traits";
 import { VERDICTS } from "./verdicts";
-
-const WORDS: Readonly<Record<Verdict, string>> = {
-  keep: "the label is right: keep it",
-  relabel: "the label is wrong: give it another",
-  drop: "leave it out of the training set",
-  unsure: "look again later",
-};
 
 /** The label that all targets would get, if they would get the same. */
 function commonLabel(store: GalleryStore): number | null {
@@ -48,7 +40,7 @@ export function VerdictBar({ store }: { store: GalleryStore }) {
             data-verdict={verdict}
             aria-pressed={one?.verdict === verdict}
             disabled={none}
-            title={`${WORDS[verdict]} (${index + 1})`}
+            title={`${verdict} (${index + 1})`}
             onClick={() => store.judge(one?.verdict === verdict ? null : verdict)}
           >
             <kbd class="xw-key">{index + 1}</kbd> {verdict}

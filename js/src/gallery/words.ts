@@ -7,8 +7,8 @@ import type { Cells, ScoreMode, Verdict } from "./traits";
 
 export const MODE_TITLES: Readonly<Record<ScoreMode, string>> = {
   dot: "influence",
-  cosine: "cosine similarity of the gradients",
-  relative: "influence relative to the size of the gradient",
+  cosine: "cosine of the gradients",
+  relative: "relative influence",
 };
 
 export const SIDE_TITLES = {
@@ -79,7 +79,7 @@ export function exampleText(store: GalleryStore, id: number, area: Area): string
 
 /** What a hub is, for those who point at its flag. */
 export function hubText(hub: number): string {
-  return `leads for ${formatPercent(hub, 0)} of the sampled queries: says little about this one`;
+  return `leads for ${formatPercent(hub, 0)} of the sampled queries`;
 }
 
 export function scoreText(score: number | null): string {

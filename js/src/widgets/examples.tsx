@@ -2,6 +2,7 @@
 
 import "../styles/gallery-cards.css";
 import "../styles/gallery.css";
+import { Fragment } from "preact";
 import { useMemo } from "preact/hooks";
 import { HelpPanel } from "../components/help";
 import { ErrorPanel, Notices } from "../components/messages";
@@ -16,6 +17,7 @@ import { galleryBindings } from "../gallery/keys";
 import { MapTab } from "../gallery/map";
 import { QueryCard } from "../gallery/query-card";
 import { galleryQuestion } from "../gallery/question-text";
+import { SIDES } from "../gallery/ranking";
 import { SideRow } from "../gallery/rows";
 import { GalleryStore } from "../gallery/store";
 import { GalleryTable } from "../gallery/table";
@@ -27,11 +29,17 @@ import { drawing } from "../lib/drawing";
 import { handleKey } from "../lib/keys";
 
 function Influence({ store }: { store: GalleryStore }) {
+  const { value: opened } = store.detail;
+  const beside = opened === null ? null : (store.rankOf(opened)?.side ?? "opponents");
   return (
     <>
       <CoverageLine store={store} />
-      <SideRow store={store} side="proponents" />
-      <SideRow store={store} side="opponents" />
+      {SIDES.map((side) => (
+        <Fragment key={side}>
+          <SideRow store={store} side={side} />
+          {beside === side && <DetailPanel store={store} />}
+        </Fragment>
+      ))}
       <ScoreHistogram store={store} />
     </>
   );
@@ -96,10 +104,10 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
               aria-labelledby={`${store.uid}-tab-${tab}`}
             >
               <Panel store={store} />
+              {tab !== "influence" && <DetailPanel store={store} />}
             </div>
           </div>
           <VerdictBar store={store} />
-          <DetailPanel store={store} />
           <GalleryTable store={store} />
           <GalleryFooter store={store} />
         </>
