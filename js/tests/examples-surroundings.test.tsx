@@ -124,7 +124,7 @@ describe("the header", () => {
 
   it("goes from query to query", async () => {
     await show({ inputs: [{ label: "a" }, { label: HOSTILE }] });
-    named("‹")?.click();
+    choose("query to ask about", "1");
     expect(model.get("params")).toMatchObject({ input: 1 });
     await show();
     expect(el.querySelector('[aria-label="queries"]')).toBeNull();

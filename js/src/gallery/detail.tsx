@@ -9,6 +9,7 @@ import { PairView } from "./pair-view";
 import { type Part, partLines, shareBelow, weighingOf, withoutOne } from "./parts";
 import type { GalleryStore } from "./store";
 import type { Cells, Item } from "./traits";
+import { valueOfCell } from "./words";
 
 function Fact({ name, title, children }: { name: string; title?: string; children: ComponentChildren }) {
   return (
@@ -205,7 +206,6 @@ function Text({ text, other }: { text: string; other: string }) {
 
 function CellTable({ own, query }: { own: Cells; query: Cells }) {
   const others = new Map(query.map(([name, value]) => [name, value]));
-  const shown = (value: unknown) => (typeof value === "number" ? formatNumber(value) : String(value ?? "–"));
   return (
     <div class="xw-table-box xw-cells-box">
       <table class="xw-table">
@@ -226,8 +226,8 @@ function CellTable({ own, query }: { own: Cells; query: Cells }) {
               <th scope="row">
                 <bdi>{name}</bdi>
               </th>
-              <td class="xw-cell-number">{shown(value)}</td>
-              <td class="xw-cell-number">{shown(others.get(name))}</td>
+              <td class="xw-cell-number">{valueOfCell(value)}</td>
+              <td class="xw-cell-number">{valueOfCell(others.get(name) ?? null)}</td>
             </tr>
           ))}
         </tbody>

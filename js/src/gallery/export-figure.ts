@@ -66,15 +66,15 @@ function labelText(
   return y === yhat ? `${store.className(y)}${sure}` : `${store.className(y)} → ${store.className(yhat)}${sure}`;
 }
 
-function addSpark(parent: Element, store: GalleryStore, id: number, x: number, y: number): void {
-  const parts = store.partsOf(id);
+/** In the colour of its side, with a bar for each checkpoint. */
+function addScore(parent: Element, store: GalleryStore, id: number, score: number, x: number, y: number): void {
+  const place = { x, y, "font-size": 11, "font-weight": 600, fill: colourOf(store, score) };
+  add(parent, "text", place, formatSigned(score));
   const range = store.partRange.value;
-  if (!parts || range === 0) return;
-  parts.forEach((part, place) => {
-    const height = Math.max((6 * Math.abs(part)) / range, 0.4);
-    const off = store.mask.value[place] === false;
-    const bar = { x: x + 4.5 * place, width: 3.5, height, y: part > 0 ? y + 6 - height : y + 6 };
-    add(parent, "rect", { ...bar, fill: colourOf(store, part), opacity: off ? 0.2 : 1 });
+  store.partsOf(id)?.forEach((part, column) => {
+    const height = (6 * Math.abs(part)) / (range || 1);
+    const bar = { x: x + 46 + 4.5 * column, width: 3.5, height, y: part > 0 ? y - 4 - height : y - 4 };
+    add(parent, "rect", { ...bar, fill: colourOf(store, part), opacity: store.mask.value[column] ? 1 : 0.2 });
   });
 }
 
@@ -89,13 +89,7 @@ async function addCards(
     const x = left + place * (SIDE + GAP);
     await addPictureOf(svg, store, id, x, top, SIDE);
     add(svg, "text", { x, y: top + SIDE + 13, "font-size": 10.5 }, excerpt(labelText(store, store.example(id)), 14));
-    add(
-      svg,
-      "text",
-      { x, y: top + SIDE + 27, "font-size": 11, "font-weight": 600, fill: colourOf(store, score) },
-      formatSigned(score),
-    );
-    addSpark(svg, store, id, x + 46, top + SIDE + 17);
+    addScore(svg, store, id, score, x, top + SIDE + 27);
   }
   return top + SIDE + 38;
 }
@@ -104,16 +98,9 @@ function addLines(svg: Element, store: GalleryStore, cards: readonly Ranked[], l
   cards.forEach(({ id, score }, place) => {
     const y = top + 12 + 19 * place;
     const example = store.example(id);
-    const text = excerpt(contentText(example), 74);
-    add(
-      svg,
-      "text",
-      { x: left, y, "font-size": 11, "font-weight": 600, fill: colourOf(store, score) },
-      formatSigned(score),
-    );
-    addSpark(svg, store, id, left + 50, y - 10);
-    add(svg, "text", { x: left + 92, y, "font-size": 11, opacity: 0.75 }, excerpt(labelText(store, example), 18));
-    add(svg, "text", { x: left + 206, y, "font-size": 11.5 }, text);
+    const text = `${excerpt(labelText(store, example), 24)}: ${excerpt(contentText(example), 80)}`;
+    addScore(svg, store, id, score, left, y);
+    add(svg, "text", { x: left + 92, y, "font-size": 11.5 }, text);
   });
   return top + 19 * cards.length + 8;
 }

@@ -89,6 +89,5 @@ export function copiesOf(store: GalleryStore): Copy[] {
       },
       make: () => listText(chosenOf(store).ids),
     },
-    { title: () => "Copy their table (CSV)", make: () => csvText(recordsOf(store, chosenOf(store).ids)) },
   ];
 }

@@ -62,18 +62,11 @@ export function GalleryInputs({ store }: { store: GalleryStore }) {
   if (inputs.length < 2) return null;
   const { input } = store.params.value;
   const off = store.offReason.value;
-  const step = (by: 1 | -1) => store.change({ input: (input + by + inputs.length) % inputs.length });
-  const arrow = (by: 1 | -1, sign: string, label: string) => (
-    <button type="button" class="xw-button" aria-label={label} title={off} disabled={!!off} onClick={() => step(by)}>
-      {sign}
-    </button>
-  );
   return (
     <div class="xw-text-menu" role="group" aria-label="queries">
       <span class="xw-label xw-number">
         Query {input + 1} of {inputs.length}
       </span>
-      {arrow(-1, "‹", "previous query")}
       <Menu
         label="query to ask about"
         value={String(input)}
@@ -84,7 +77,6 @@ export function GalleryInputs({ store }: { store: GalleryStore }) {
         offReason={off}
         onChoose={(value) => store.change({ input: Number(value) })}
       />
-      {arrow(1, "›", "next query")}
     </div>
   );
 }

@@ -58,10 +58,7 @@ export function ScoreHistogram({ store }: { store: GalleryStore }) {
       <path d={path} />
     </svg>
   );
-  const left =
-    cut === null
-      ? `${formatCount(proponents.length)} proponents and ${formatCount(opponents.length)} opponents are stored`
-      : `at least ${formatNumber(cut)}: ${formatCount(proponents.length)} proponents, ${formatCount(opponents.length)} opponents`;
+  const left = `${cut === null ? "" : `at least ${formatNumber(cut)}: `}${proponents.length} proponents, ${opponents.length} opponents`;
   return (
     <div class="xw-spread" role="group" aria-label="spread of the scores">
       <div class="xw-spread-plot">

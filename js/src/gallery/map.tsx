@@ -30,7 +30,7 @@ function Levels({ view }: { view: MapView }) {
           class="xw-level"
           aria-pressed={only === level}
           data-dim={only !== null && only !== level}
-          title="click: show these alone"
+          title="show these alone"
           onClick={() => {
             view.level.value = only === level ? null : level;
           }}
@@ -68,8 +68,6 @@ function Reading({ view, axes }: { view: MapView; axes: readonly [AxisName, Axis
       <p class="xw-map-reading xw-quiet">Point at an example to read it; a click opens it, dragging draws a box.</p>
     );
   }
-  const checkpoints = store.ckpts.value.length;
-  const right = columns.value("correctness", row);
   const facts = axes.map((name) => [AXES[name].title, columns.value(name, row)] as const);
   return (
     <div class="xw-map-reading">
@@ -84,14 +82,6 @@ function Reading({ view, axes }: { view: MapView; axes: readonly [AxisName, Axis
             <dd>{value === null ? "–" : formatNumber(value)}</dd>
           </Fragment>
         ))}
-        {right !== null && checkpoints > 1 && (
-          <>
-            <dt>right at</dt>
-            <dd>
-              {Math.round(right * checkpoints)} of {checkpoints}
-            </dd>
-          </>
-        )}
       </dl>
     </div>
   );
@@ -152,7 +142,7 @@ function Boxed({ view }: { view: MapView }) {
               type="button"
               class="xw-card xw-boxed-item"
               data-open={store.detail.value === id}
-              aria-label={`example ${id}, ${store.className(store.example(id).y)}`}
+              title={`#${id}`}
               onPointerEnter={() => {
                 view.hover.value = view.rowOf(id);
               }}

@@ -1,5 +1,6 @@
 // HeatmapOverlay: one question about one picture, with the numbers behind the colours.
 
+import "../styles/answers.css";
 import "../styles/heatmap.css";
 import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";

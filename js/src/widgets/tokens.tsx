@@ -1,5 +1,6 @@
 // TokenStrip: why these words. The text as bars, the output as targets, and what they add up to.
 
+import "../styles/answers.css";
 import "../styles/tokens-strip.css";
 import "../styles/tokens.css";
 import { useMemo } from "preact/hooks";
