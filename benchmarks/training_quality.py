@@ -27,6 +27,8 @@ def of_retraining(data: lab.Data) -> Iterator[Row]:
             f"LDS on digits, {lab.SUBSETS} half-subsets × {lab.REPEATS} trainings: {title} ({seconds:.1f} s)",
             f"{agreement.mean:.3f} ± {agreement.error:.3f}", baseline, 1 - agreement.mean, gate, "of 1 missing",
         )  # fmt: skip
+    for title, agreement in lab.left_out((lab.GAUSS_NEWTON, "gradient product", lab.COSINE, lab.RANDOM)):
+        yield Row(f"leaving out one, rank agreement, linear classifier: {title}", f"{agreement.mean:.3f}")
     sizes = (10, 40, 160)
     titles = (lab.GAUSS_NEWTON, lab.COSINE, lab.FEATURES, lab.RANDOM)
     for title, curve in lab.removal(data, titles, sizes, range(0, lab.QUERIES, 8)):
