@@ -45,13 +45,15 @@ MADE = {
     "a cast copy": (lambda m, x: functional.linear(x, m.w.float().double()), 4, lambda: {"w": parameter(4, 6)}),
     "one plus": (lambda m, x: x * (1 + m.w), 6, lambda: {"w": parameter(6)}),
     "merged": (lambda m, x: functional.linear(x, m.w + m.b @ m.a), 4, lambda: {"w": parameter(4, 6), "a": parameter(2, 6), "b": parameter(4, 2)}),
+    "divided": (lambda m, x: x / (m.w.square() + 1) - 2 / (1 + x.square() * m.w.square()), 6, lambda: {"w": parameter(6)}),
+    "where": (lambda m, x: torch.where(x > 0, m.w, x) * torch.where(x < 1, m.v, 0.0), 6, lambda: {"w": parameter(6), "v": parameter(1, 1)}),
+    "cells": (lambda m, x: m.cell(x[:, 4:], m.cell(x[:, 2:4], m.cell(x[:, :2])))[0], 4, lambda: {"cell": nn.LSTMCell(2, 4)}),
     "prelu": (lambda m, x: m.act(x), 6, lambda: {"act": nn.PReLU()}),
     "prelu by channel": (lambda m, x: m.act(x), 6, lambda: {"act": nn.PReLU(6)}),
     "detached": (lambda m, x: x * m.w.detach() + x * m.w, 6, lambda: {"w": parameter(6)}),
     "without gradient": (lambda m, x: x * still(m.w) + x * m.w, 6, lambda: {"w": parameter(6)}),
 }  # fmt: skip
 FORMED = {
-    "divided": (lambda m, x: x / (m.w.square() + 1), 6, lambda: {"w": parameter(6)}, ["w"]),
     "bilinear": (lambda m, x: m.pair(x, x.flip(1)), 4, lambda: {"pair": nn.Bilinear(6, 6, 4)}, ["pair.weight", "pair.bias"]),
     "product of sums": (lambda m, x: torch.einsum("bi,ij,bj->bi", x, m.w, x), 6, lambda: {"w": parameter(6, 6)}, ["w"]),
     "recurrent": (lambda m, x: m.net(x.unflatten(1, (3, 2)))[0][:, -1], 4, lambda: {"net": nn.LSTM(2, 4, batch_first=True)}, [f"net.{kind}_l0" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]),

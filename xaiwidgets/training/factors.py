@@ -21,13 +21,13 @@ class Parameter:
     """The gradients of one parameter: the sum of its uses."""
 
     def __init__(self, parts: Sequence[Part], shape: Sequence[int]) -> None:
+        self.kept: Tensor | None = None
         self.parts = merged(parts)
         self.shape = tuple(shape)
         self.rows = self.parts[0].rows
         self.numel = torch.Size(self.shape).numel()
         if len(self.parts) > 1 and any(isinstance(part, Formed) for part in self.parts):
             self.parts = [Formed(self.formed().reshape(self.rows, *self.shape))]
-        self.kept: Tensor | None = None
 
     def formed(self, rows: slice = slice(None)) -> Tensor:
         """[rows, numbers of the parameter]."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor
+
+from xaiwidgets.engine.rewrite import mapped
 
 from .convolutions import convolution, transposed
 from .normalisations import batch_norm, group_norm, instance_norm, layer_norm, prelu, rms_norm
@@ -76,45 +79,29 @@ def _embedding(watched: Watched, given: Given) -> Plan | None:
     return Plan(ids.ndim, (name,), build)
 
 
-def _mul(watched: Watched, given: Given) -> Plan | None:
-    parameter, other = _sorted(watched, given)
-    if not isinstance(other, Tensor):
-        return None
-    factor = watched.keep(other)
-    return _spread(watched, parameter, other, lambda gradient: gradient * factor)
-
-
-def _add(watched: Watched, given: Given, sign: float = 1) -> Plan | None:
-    parameter, other = _sorted(watched, given)
-    factor = sign * given.get("alpha", 1) if parameter is given["other"] else 1
-    return _spread(watched, parameter, other, lambda gradient: factor * gradient)
-
-
-def _sub(watched: Watched, given: Given) -> Plan | None:
-    return _add(watched, given, -1)
-
-
-def _sorted(watched: Watched, given: Given) -> tuple[Tensor, Tensor]:
-    """The parameter, and what it meets."""
-    pair = given["input"], given["other"]
-    return pair if watched.name(pair[0]) else pair[::-1]
-
-
-def _spread(watched: Watched, parameter: Tensor, other: Tensor, through: Callable[[Tensor], Tensor]) -> Plan | None:
+def _elementwise(name: str, watched: Watched, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan | None:
     """A parameter that is broadcast over the batch, which therefore lies in one of the axes it lacks or has one of."""
-    if not isinstance(other, Tensor) or watched.name(other):
+    given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    parameters = [value for value in given if watched.name(value)]
+    parameter, shape = parameters[0], torch.broadcast_shapes(*(value.shape for value in given))
+    own = parameter.shape
+    inner = own[next((at for at, size in enumerate(own) if size > 1), len(own)) :]
+    if len(parameters) > 1 or len(inner) == len(shape):
         return None
-    name, shape = watched.name(parameter), parameter.shape
-    axes = max(other.ndim, len(shape))
-    inner = shape[next((at for at, size in enumerate(shape) if size > 1), len(shape)) :]
-    if len(inner) == axes:
-        return None
+    function, parameter_name = getattr(torch, name), watched.name(parameter)
+    kept = mapped(
+        (args, kwargs), lambda one: watched.keep(one) if isinstance(one, Tensor) and one is not parameter else one
+    )
 
     def build(gradient: Tensor, by_row: ByRow) -> Built:
-        rows = by_row(through(gradient)).sum(1)
-        yield name, Formed(rows.sum_to_size(len(rows), *inner).reshape(len(rows), *shape))
+        spread = parameter.detach().expand(shape).requires_grad_()
+        args, kwargs = mapped(kept, lambda one: spread if one is parameter else one)
+        result = function(*args, **kwargs)
+        (own_gradient,) = torch.autograd.grad(result, spread, gradient.to(result.dtype))
+        rows = by_row(own_gradient).sum(1)
+        yield parameter_name, Formed(rows.sum_to_size(len(rows), *inner).reshape(len(rows), *own))
 
-    return Plan(axes - len(inner), (name,), build)
+    return Plan(len(shape) - len(inner), (parameter_name,), build)
 
 
 def copies(watched: Watched, parameter: Tensor, result: Tensor, rows: int) -> Plan | None:
@@ -159,18 +146,20 @@ RULES: dict[str, tuple[Rule, str]] = {
     "batch_norm": (batch_norm, f"{_NORM} training momentum eps cudnn_enabled"),
     "instance_norm": (instance_norm, f"{_NORM} use_input_stats momentum eps cudnn_enabled"),
     "prelu": (prelu, "input weight"),
-    "mul": (_mul, "input other"),
-    "add": (_add, "input other"),
-    "sub": (_sub, "input other"),
 }
 """By the name at the bottom of torch: the rule, and what its arguments are called here, in their order."""
+ELEMENTWISE = frozenset("add sub rsub mul div pow where maximum minimum fmax fmin atan2 hypot xlogy".split())
 OPENED = frozenset({"layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm", "embedding"})
 """Names that torch.nn.functional has a Python function of, with other arguments than the operation itself."""
 
+KNOWN = ELEMENTWISE | RULES.keys()
 
-def plan_of(name: str, watched: Watched, args: tuple[object, ...], kwargs: dict[str, object]) -> Plan | None:
+
+def plan_of(name: str, watched: Watched, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan | None:
     """How an operation's parameters come by their gradients; None where no rule knows."""
-    if name not in RULES or "out" in kwargs:
+    if "out" in kwargs or name not in KNOWN:
         return None
+    if name in ELEMENTWISE:
+        return _elementwise(name, watched, args, kwargs)
     rule, names = RULES[name]
     return rule(watched, {**dict(zip(names.split(), args, strict=False)), **kwargs})

@@ -17,18 +17,19 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
+from xaiwidgets.engine.decompose import DECOMPOSED
 from xaiwidgets.engine.errors import ModelError
 from xaiwidgets.engine.rewrite import identify, mapped, opened, tensors_in
 
 from .made import Made
-from .operations import OPENED, RULES, copies, plan_of
+from .operations import KNOWN, OPENED, copies, plan_of
 from .plans import Plan
 
 Key = tuple[tuple[str, ...], int]
 SHAPED = frozenset("to type_as view_as reshape_as expand_as".split())
 """Only the first argument's values matter."""
-COPYING = frozenset("embedding expand expand_as repeat".split())
-"""May give every row of the batch its own copy of a parameter."""
+COPYING = frozenset("expand expand_as repeat".split())
+"""Give every row of the batch its own copy of a parameter, it may be."""
 
 
 @dataclass(eq=False)
@@ -112,7 +113,7 @@ class Watch(TorchFunctionMode):
                 self._constants.update({id(one): one for one in tensors_in(result)})
             return result
         name, in_place = identify(func, args, dict(kwargs))
-        if isinstance(func, types.FunctionType) and (name in OPENED or (name not in RULES and not alone)):
+        if isinstance(func, types.FunctionType) and (name in OPENED or (name not in KNOWN and not alone)):
             with self:
                 return opened(func)(*args, **kwargs)
         in_place = in_place and bool(self.name(args[0]))
@@ -122,15 +123,20 @@ class Watch(TorchFunctionMode):
             plan = self._copied(name, func, key, args, kwargs)
             if plan is None:
                 return self._make(func, touched, args, kwargs)
+        elif name in DECOMPOSED and not in_place:
+            with self:
+                return DECOMPOSED[name](*args, **kwargs)
         return self._use(name, func, key, args, kwargs, known=not in_place, copied=plan)
 
     def _copied(self, name: str, func: Any, key: Key, args: Any, kwargs: Any) -> Plan | None:
         """The plan of an operation that gives every row its own copy of a parameter, as far as can be told by now."""
-        if name not in COPYING or self._rows == 1 or key in self._shared:
+        if self._rows == 1 or key in self._shared:
             return None
-        if name == "embedding":
-            return plan_of(name, self, args, kwargs) if self._rows in args[1].shape[:1] else None
-        return copies(self, args[0], func(*args, **kwargs), self._rows)
+        if name in COPYING:
+            return copies(self, args[0], func(*args, **kwargs), self._rows)
+        if any(self._rows in one.shape[:1] for one in tensors_in((args, kwargs)) if not self.name(one)):
+            return plan_of(name, self, args, kwargs)
+        return None
 
     def _use(self, name: str, func: Any, key: Key, args: Any, kwargs: Any, *, known: bool, copied: Plan | None) -> Any:
         if name == "batch_norm" and args[5]:
