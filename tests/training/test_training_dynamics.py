@@ -84,6 +84,15 @@ def test_unseen_times_are_left_out():
     assert dynamics.forgetting[COUNT] == 0
 
 
+def test_an_example_twice_in_a_batch_counts_once():
+    logits, labels = run()
+    recorder = DynamicsRecorder(COUNT)
+    for epoch in logits:
+        positions = torch.arange(COUNT).repeat(2)
+        recorder.see(positions, epoch[positions], labels[positions])
+    np.testing.assert_array_equal(recorder.dynamics().margins, recorded(logits, labels).margins)
+
+
 def test_threshold_of_strangers():
     """Examples trained under a class of their own mark how low a margin can be by mere disagreement."""
     logits, labels = run()

@@ -6,6 +6,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional
 
+from xaiwidgets.engine.errors import InputError, ParameterError
 from xaiwidgets.training import evaluation
 from xaiwidgets.training.retraining import Schedule, margins, train_networks
 
@@ -34,6 +35,12 @@ def test_networks_train_as_torch_trains_them():
             optimiser.step()
         torch.testing.assert_close(last(inputs)[position], model(inputs).detach())
         torch.testing.assert_close(last.module(position)(inputs).detach(), model(inputs).detach())
+
+
+def test_a_seed_for_each_network():
+    inputs, labels = data()
+    with pytest.raises(ParameterError, match="2 seeds"):
+        train_networks(inputs, labels, evaluation.half_subsets(60, 3), sizes=(5, 3), seeds=[0, 1])
 
 
 def test_margins():
@@ -87,6 +94,8 @@ def test_wrong_labels():
     blind = evaluation.mislabelled(torch.zeros(20), wrong)  # equal suspicion: as good as guessing, wherever they stand
     assert blind.auc == 0.5
     assert blind.found(0.2) == pytest.approx(0.2)
+    with pytest.raises(InputError, match="0 wrong"):
+        evaluation.mislabelled(torch.rand(20), torch.zeros(20, dtype=torch.bool))
 
 
 def test_the_same_kind():

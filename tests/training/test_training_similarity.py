@@ -82,6 +82,20 @@ def test_neighbours_vote(index):
     expected = knn_shapley(hidden(model, inputs), labels, hidden(model, inputs[:5]), labels[:5], neighbours=3)
     np.testing.assert_allclose(result.scores, expected.numpy(), atol=1e-6)
     assert not result.exact
+    some = built.influence(inputs[:5], labels[:5], method="knn_shapley", neighbours=3, candidates=range(0, 70, 2))
+    fewer = knn_shapley(hidden(model, inputs)[::2], labels[::2], hidden(model, inputs[:5]), labels[:5], neighbours=3)
+    np.testing.assert_allclose(some.scores, fewer.numpy(), atol=1e-6)
+
+
+def test_neighbours_vote_about_classes():
+    model, data = nn.Linear(3, 1), (torch.randn(8, 3), torch.randn(8, 1))
+    with (
+        TrainingIndex.build(
+            model, data, checkpoints=[model], loss="squared_error", projection=False, progress=False
+        ) as built,
+        pytest.raises(InputError, match="one class"),
+    ):
+        built.influence(data[0][:2], data[1][:2], method="knn_shapley")
 
 
 def test_what_cannot_be_compared_is_named(index):

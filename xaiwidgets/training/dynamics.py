@@ -169,11 +169,11 @@ class DynamicsRecorder:
         self._times: list[Floats] = []
 
     def see(self, positions: Tensor | NDArray[Any], output: Tensor, labels: Tensor) -> None:
-        """Take positions [B] in the data set (each at most once), and output and labels as the loss takes them.
+        """Take positions [B] in the data set, and output and labels as the loss takes them.
 
-        Nothing of the graph is kept. Raises InputError where output and labels do not fit.
+        An example that is there twice counts once. Nothing of the graph is kept. Raises InputError where output and labels do not fit.
         """
-        rows = np.asarray(positions)
+        rows = torch.as_tensor(positions).cpu().numpy()
         labels = labels.to(output.device)
         loss, said = cross_entropy(output.detach().float(), labels), outcomes(output.detach(), labels)
         values = torch.stack([said.confidence, said.margin, said.el2n, loss], 1).cpu().numpy()

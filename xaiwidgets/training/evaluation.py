@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xaiwidgets.engine.errors import InputError
+
 Values = Tensor | NDArray[np.generic]
 Retrain = Callable[[Tensor], Tensor]
 
@@ -116,6 +118,12 @@ def mislabelled(suspicion: Values, wrong: Values) -> Detection:
     """
     doubt, bad = torch.as_tensor(suspicion).double(), torch.as_tensor(wrong).bool()
     count, rest = int(bad.sum()), int((~bad).sum())
+    if not count or not rest or doubt.shape != bad.shape:
+        raise InputError(
+            "labels_shape",
+            f"{count} wrong and {rest} right labels for {doubt.numel()} suspicions",
+            hint="Some of each.",
+        )
     auc = (float(ranks(doubt)[bad].sum()) - count * (count + 1) / 2) / (count * rest)
     _, group, size = torch.unique(-doubt, return_inverse=True, return_counts=True)
     rate = torch.zeros(len(size), dtype=torch.float64).index_add_(0, group, bad.double()) / size

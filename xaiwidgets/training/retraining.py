@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xaiwidgets.engine.errors import ParameterError
+
 from .losses import margin
 
 TOGETHER = 4  # networks in one product; their rows, activations and gradients are touched again every step
@@ -84,6 +86,10 @@ def train_networks(
     Returns the networks at each snapshot and, last, at the end.
     """
     schedule = schedule or Schedule()
+    if kept.ndim != 2 or len(seeds) != len(kept):
+        raise ParameterError(
+            "parameter_shape", f"{len(seeds)} seeds for rows {list(kept.shape)}", hint="kept [M, n] and one seed each."
+        )
     targets = functional.one_hot(labels, sizes[-1]).to(inputs.dtype)
     times = [*snapshots, schedule.steps]
     blocks = [

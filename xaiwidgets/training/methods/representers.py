@@ -55,7 +55,10 @@ def representer_points(
         Literal["model", "labels"], Note("What the last layer is fitted to: the model's probabilities or the labels.")
     ] = "model",
 ) -> Iterator[Step]:
-    """What each training example adds to the logit of the query's label."""
+    """What each training example adds to the logit of the query's label.
+
+    The features of all training examples are in memory at once.
+    """
     features = Features(question)
     queries, logits = features.of(question.inputs)
     if logits.ndim != 2 or logits.shape[1] < 2 or question.labels.shape != logits.shape[:1]:

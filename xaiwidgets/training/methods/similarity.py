@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+import numpy as np
 import torch
 
+from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.layers import LayerLike
 from xaiwidgets.engine.registry import Note, Range
 from xaiwidgets.training.features import Features
@@ -50,13 +52,15 @@ def knn_shapley(
     neighbours: Annotated[int, Range(1, 100, help="How many training examples vote.")] = 5,
 ) -> Iterator[Step]:
     """What the training example adds to the share of nearest neighbours that have the query's label."""
+    if question.data.label_kind != "class":
+        raise InputError("classes_needed", "A vote of neighbours needs one class a training example as its label")
     features = Features(question, layer)
     queries = features.queries()
     candidates = question.candidates()
     alike, labels = [], []
     for positions, rows, _, own in features.training(candidates):
         alike.append(similarity(queries, rows, measure))
-        labels.append(own)
-        yield Preparing(int((candidates <= positions[-1]).sum()), len(candidates), "neighbours")
-    values = shapley_of_neighbours(torch.cat(alike, 1), torch.cat(labels), question.labels, neighbours)
+        labels.append(own.flatten())
+        yield Preparing(int(np.searchsorted(candidates, positions[-1])) + 1, len(candidates), "neighbours")
+    values = shapley_of_neighbours(torch.cat(alike, 1), torch.cat(labels), question.labels.flatten(), neighbours)
     yield Scored(candidates, values.unsqueeze(2).cpu())
