@@ -27,20 +27,15 @@ function CoverageText({ store }: { store: GalleryStore }) {
   const against = shareOf(opponents, store.rank.value.totals?.negative);
   return (
     <span class="xw-coverage" title="sum of the scores on show, as a share of the sum over all examples of that sign">
-      <span class="xw-coverage-track" aria-hidden="true">
-        <span class="xw-coverage-bar" style={{ width: `${100 * Math.min(covered.share, 1)}%` }} />
-      </span>
-      <span>
-        {covered.count === 1 ? "This proponent is " : `These ${covered.count} proponents are `}
-        {store.rank.value.approximate_totals && "about "}
-        <strong>{formatPercent(covered.share)}</strong> of all positive influence
-        {against !== null && (
-          <>
-            , the {opponents.length === 1 ? "opponent" : `${opponents.length} opponents`}{" "}
-            <strong>{formatPercent(against)}</strong> of the negative
-          </>
-        )}
-      </span>
+      {covered.count === 1 ? "This proponent is " : `These ${covered.count} proponents are `}
+      {store.rank.value.approximate_totals && "about "}
+      <strong>{formatPercent(covered.share)}</strong> of all positive influence
+      {against !== null && (
+        <>
+          , the {opponents.length === 1 ? "opponent" : `${opponents.length} opponents`}{" "}
+          <strong>{formatPercent(against)}</strong> of the negative
+        </>
+      )}
     </span>
   );
 }

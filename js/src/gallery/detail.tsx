@@ -62,7 +62,7 @@ function Facts({ store, item }: { store: GalleryStore; item: Item }) {
           {place && (
             <span class="xw-quiet">
               {" "}
-              · rank {place.rank} of {formatCount(store.ranking.value[place.side].length)} {place.side} stored
+              · rank {place.rank} of {formatCount(store.ranking.value[place.side].length)} {place.side}
             </span>
           )}
         </Fact>

@@ -64,7 +64,7 @@ function Marks({ view }: { view: MapView }) {
         opponents.map(({ id }) => id),
         "against",
       )}
-      <Ring view={view} row={view.hover.value} kind="hover" />
+      <Ring view={view} row={store.hovered.value === null ? -1 : view.rowOf(store.hovered.value)} kind="hover" />
       <Ring view={view} row={view.here} kind="here" />
     </svg>
   );
@@ -209,12 +209,12 @@ export function MapPlot({ view, axes }: { view: MapView; axes: readonly [AxisNam
           const [x, y] = placeOf(event);
           const from = press.current;
           if (!from) {
-            view.hover.value = view.at(x, y);
+            view.point(x, y);
             return;
           }
           if (!from.dragging && Math.hypot(x - from.x, y - from.y) < DRAG) return;
           from.dragging = true;
-          view.hover.value = -1;
+          store.hovered.value = null;
           view.setBox(boxOf(view.pointAt(from.x, from.y), view.pointAt(x, y)));
         }}
         onPointerUp={(event) => {
@@ -233,7 +233,7 @@ export function MapPlot({ view, axes }: { view: MapView; axes: readonly [AxisNam
           press.current = null;
         }}
         onPointerLeave={() => {
-          view.hover.value = -1;
+          store.hovered.value = null;
         }}
         onKeyDown={(event) => {
           if (event.ctrlKey || event.metaKey || event.altKey || !act(view, event.key, event.shiftKey)) return;

@@ -28,8 +28,6 @@ export class MapView {
   /** Places of rows that can be pointed at. */
   readonly open: ReadonlySignal<Places>;
   readonly radius: ReadonlySignal<number>;
-  /** Row under the pointer, −1 for none. */
-  readonly hover = makeSignal(-1);
   readonly box = makeSignal<Box | null>(null);
   /** The corners of a box that is drawn by keys: where it began, and the one that moves. */
   #corners: [start: [number, number], moving: [number, number]] | null = null;
@@ -85,6 +83,12 @@ export class MapView {
 
   at(x: number, y: number): number {
     return nearest(this.open.value, x, y, REACH);
+  }
+
+  /** Mark the example at a place in the plot, or none. */
+  point(x: number, y: number): void {
+    const row = this.at(x, y);
+    this.store.hovered.value = row < 0 ? null : this.idOf(row);
   }
 
   /** Data coordinates of a place in the plot. */

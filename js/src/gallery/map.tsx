@@ -57,8 +57,7 @@ function Summary({ store, id }: { store: GalleryStore; id: number }) {
 /** Who is under the pointer, or at the keyboard. */
 function Reading({ view, axes }: { view: MapView; axes: readonly [AxisName, AxisName] }) {
   const { store } = view;
-  const row = view.hover.value >= 0 ? view.hover.value : view.here;
-  const id = row >= 0 ? view.idOf(row) : null;
+  const id = store.hovered.value ?? store.focused.value;
   useEffect(() => {
     if (id !== null) store.want([id]);
   }, [store, id]);
@@ -68,7 +67,7 @@ function Reading({ view, axes }: { view: MapView; axes: readonly [AxisName, Axis
       <p class="xw-map-reading xw-quiet">Point at an example to read it; a click opens it, dragging draws a box.</p>
     );
   }
-  const facts = axes.map((name) => [AXES[name].title, columns.value(name, row)] as const);
+  const facts = axes.map((name) => [AXES[name].title, columns.value(name, view.rowOf(id))] as const);
   return (
     <div class="xw-map-reading">
       <Summary store={store} id={id} />
@@ -142,12 +141,13 @@ function Boxed({ view }: { view: MapView }) {
               type="button"
               class="xw-card xw-boxed-item"
               data-open={store.detail.value === id}
+              data-near={store.hovered.value === id}
               title={`#${id}`}
               onPointerEnter={() => {
-                view.hover.value = view.rowOf(id);
+                store.hovered.value = id;
               }}
               onPointerLeave={() => {
-                view.hover.value = -1;
+                store.hovered.value = null;
               }}
               onClick={() => {
                 view.moveTo(view.rowOf(id));
