@@ -200,6 +200,12 @@ def randomised(data: Data, titles: Sequence[str]) -> Iterator[tuple[str, Agreeme
             yield title, evaluation.rank_agreement(first, second)
 
 
+def repeated(data: Data, titles: Sequence[str]) -> Iterator[tuple[str, Agreement]]:
+    """Rank agreement of the scores of two trainings that differ in their first weights."""
+    for (title, first, _), (_, second, _) in zip(scored(data, titles, 0), scored(data, titles, 100), strict=True):
+        yield title, evaluation.rank_agreement(first, second)
+
+
 # --- wrong labels ----------------------------------------------------------------------------------------------------
 
 

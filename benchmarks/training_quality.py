@@ -47,6 +47,8 @@ def of_classes(data: lab.Data) -> Iterator[Row]:
         data, (lab.COSINE, "gradient product", "representer points", lab.FEATURES, lab.INPUTS)
     ):
         yield Row(f"rank agreement with a randomised network (0 is good): {title}", f"{agreement.mean:.3f}")
+    for title, agreement in lab.repeated(data, (lab.GAUSS_NEWTON, lab.TRAK_10, lab.COSINE, lab.FEATURES)):
+        yield Row(f"rank agreement of two trainings (1 is stable): {title}", f"{agreement.mean:.3f}")
 
 
 def of_wrong_labels() -> Iterator[Row]:
