@@ -153,8 +153,9 @@ def test_a_query_that_is_in_the_data_is_noticed(index: TrainingIndex, trace: Tra
 
 
 def test_the_label_can_be_another(index: TrainingIndex, trace: Trace) -> None:
-    widget = trace(index, unseen(2), label=[3, 4])
+    widget = trace(index, unseen(2), label=[3, 4], given=torch.tensor([5, 6]))
     assert widget.query["label"] == 3
+    assert widget.query["y"] == 5
     wanted = index.influence(unseen(1), [3])
     assert dots(widget)[int(wanted.indices[0][wanted.scores[0].argmax()])] == pytest.approx(
         wanted.scores.max(), rel=1e-4

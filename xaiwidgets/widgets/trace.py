@@ -36,6 +36,7 @@ def trace(
     *,
     k: int = 12,
     label: Any = None,
+    given: Any = None,
     method: str = "tracin",
     labels: Labels = None,
     tokenizer: Any = None,
@@ -55,6 +56,7 @@ def trace(
         k: cards in a row.
         label: the label whose loss is asked about, or one for each query; "given" for the training examples' own. None:
             the class the model predicts.
+        given: the labels the queries have, where they are known: shown beside the predictions, and nothing more.
         method: a name from the index's training methods; TracIn by default. The widget can change it.
         labels: class names, a list or a dict by class number; of texts, the model's own names if it has any.
         tokenizer: of texts: Hugging Face's, or whatever else `explain` takes.
@@ -82,7 +84,7 @@ def trace(
         data.batch([int(at)])[0] for at in np.unique(np.linspace(0, len(data) - 1, min(SAMPLE, len(data))).astype(int))
     ]
     media = media_of(sample, image=image, tokenizer=tokenizer, texts=texts, columns=columns)
-    queries = _queries(index, query, label, tokenizer, sample[0])
+    queries = _queries(index, query, label, given, tokenizer=tokenizer, like=sample[0])
     menu = Menu(queries, beyond_json(chosen.name, parameters), vectors=index.shards.projection is not None)
     answers = Answers(index, menu, Album(media, lambda position: data.batch([position])[0]), everything=everything)
     mask = [True] * len(answers.rates) if checkpoints is None else [bool(one) for one in checkpoints]
@@ -106,12 +108,12 @@ def trace(
     return gallery
 
 
-def _queries(index: Any, query: Any, label: Any, tokenizer: Any, like: Any) -> list[Query]:
+def _queries(index: Any, query: Any, label: Any, given: Any, *, tokenizer: Any, like: Any) -> list[Query]:
     """One for each row, its label with it."""
     data = index.spec.data
     if isinstance(query, Mapping) and set(query) == {"training"}:
-        given = query["training"]
-        positions = [given] if isinstance(given, (int, np.integer)) else list(given)
+        chosen = query["training"]
+        positions = [chosen] if isinstance(chosen, (int, np.integer)) else list(chosen)
         numbers = [whole(int(one), "training", len(data)) for one in positions]
         found = []
         for number, own in zip(numbers, _labels(label, len(numbers)), strict=True):
@@ -124,7 +126,11 @@ def _queries(index: Any, query: Any, label: Any, tokenizer: Any, like: Any) -> l
                 "query_labels", 'label="given" is for training examples', hint='Pass {"training": position}.'
             )
         rows = _rows(index, query, tokenizer, like)
-        found = [replace(row, label=own) for row, own in zip(rows, _labels(label, len(rows)), strict=True)]
+        asked, known = (_labels(one, len(rows)) for one in (label, given))
+        found = [
+            replace(row, label=own, given=None if y is None else torch.as_tensor(y).item())
+            for row, own, y in zip(rows, asked, known, strict=True)
+        ]
     if not found:
         raise InputError("empty_batch", "There is no query", hint="Pass at least one row.")
     return found

@@ -309,8 +309,9 @@ def query_card(answer: Answer, query: Query, facts: Facts, said: dict[str, Any])
     chances = probabilities(asked.outputs)
     yhat = None if chances is None else int(chances.argmax())
     own = query.training if query.training is not None else answer.same_as
+    given = query.given if own is None else facts.card(own)["y"]
     return {
-        "key": f"q{answer.request.input}", "y": None if own is None else facts.card(own)["y"], "yhat": yhat,
+        "key": f"q{answer.request.input}", "y": given, "yhat": yhat,
         "conf": None if chances is None or yhat is None else float(chances[yhat]), "loss": finite(asked.loss),
         "label": asked.label, "training_id": own, **said,
     }  # fmt: skip

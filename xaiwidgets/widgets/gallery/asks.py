@@ -24,6 +24,7 @@ class Query:
     training   its position, where it is a training example
     label      whose loss is asked unless a page names another; None: the predicted class
     text       as it was given; None where it was not
+    given      the label it has, where that is known: only shown
     """
 
     inputs: Any
@@ -31,6 +32,7 @@ class Query:
     training: int | None = None
     label: Any = None
     text: str | None = None
+    given: Any = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ LEADING = 12
 CLOSE = 1e-4
 """Relative difference of losses and gradients below which two examples are compared number by number."""
 MOST_COMPARED = 64
+MOST_NEAR = 20_000
+"""Where so many have the same loss, it says nothing."""
 
 Interrupt = Callable[[], None]
 
@@ -64,10 +66,14 @@ def find_duplicates(
     found: dict[int, int] = {}
     compared = 0
     for position in ids:
+        if interrupt is not None:
+            interrupt()
         loss = float(facts.loss[position])
         if position in found or not np.isfinite(loss) or loss == 0 or not facts.norms[position].any():
             continue
         low, high = np.searchsorted(ordered, (loss * (1 - CLOSE), loss * (1 + CLOSE)), side="left")
+        if high - low > MOST_NEAR:
+            continue
         near = order[low : high + 1]
         near = near[
             (near != position) & np.isclose(facts.norms[near], facts.norms[position], rtol=10 * CLOSE, atol=0).all(1)
@@ -77,8 +83,6 @@ def find_duplicates(
         for other in near.tolist():
             if compared >= MOST_COMPARED:
                 return found
-            if interrupt is not None:
-                interrupt()
             compared += 1
             if same(inputs(position), inputs(other)):
                 found[position], found[other] = other, position

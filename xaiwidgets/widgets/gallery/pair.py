@@ -20,6 +20,7 @@ from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live.transport import LEVEL
 from xaiwidgets.text.session import TextSession, call_of
 from xaiwidgets.text.tokens import Tokens
+from xaiwidgets.training.data import moved
 from xaiwidgets.widgets.summary import UNITS, quality
 from xaiwidgets.widgets.tokens.reading import Read, read_all
 from xaiwidgets.widgets.tokens.subject import Options
@@ -73,6 +74,8 @@ class Pairs:
             session = Session(model.module, call, wrt=own, target=target, interrupt=interrupt, **model.session)
             found = TextSession(session, [read.tokens], self.tokenizer).attribute(METHOD)
             return _explained(session, found, _row(found), [encodable(one) for one in read.tokens.surfaces])
+        device = next((tensor.device for tensor in model.module.state_dict().values()), torch.device("cpu"))
+        inputs = moved(inputs, device)
         wrt = _key_of(inputs, picture_of(inputs)) if self._media.medium == "image" else None
         session = Session(model.module, inputs, wrt=wrt, target=target, interrupt=interrupt, **model.session)
         found = session.attribute(METHOD)
