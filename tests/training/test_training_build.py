@@ -80,6 +80,18 @@ def test_neither_batches_nor_blocks_change_what_is_stored(monkeypatch, tmp_path,
     assert ((first - second).abs().amax(1) <= 1.01 * second.abs().amax(1) / 127).all()  # rounding may fall either way
 
 
+def test_the_number_of_threads_changes_nothing(tmp_path):
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            finished(spec_of(40), tmp_path / str(number))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+
 def test_regression_labels_are_kept_as_numbers(tmp_path):
     images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     targets = torch.rand(20, 10, generator=torch.Generator().manual_seed(1))
@@ -207,7 +219,7 @@ def test_an_interrupt_leaves_whole_blocks(tmp_path):
 def test_closing_the_generator_leaves_an_index_that_can_be_read(tmp_path):
     build = building.build(spec_of(), path=tmp_path, projection=PROJECTION)
     for step in build:
-        if step.done >= 60:
+        if step.done > 60:
             break
     build.close()
     partial = Shards(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,25 @@ from xaiwidgets.training.shards import Shards
 from xaiwidgets.training.spec import Spec
 
 PROJECTION = {"dim": 64}
+
+
+class Slow:
+    """Digits from a folder of nowhere: each takes a moment, and says in `folder` which process asked for it."""
+
+    def __init__(self, rows: int, folder: Path, *, seconds: float = 0.0, deadly: int = -1) -> None:
+        self.images, self.labels = digits(rows)
+        self.folder, self.seconds, self.deadly, self.here = folder, seconds, deadly, os.getpid()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if os.getpid() != self.here:
+            (self.folder / str(os.getpid())).touch()
+            time.sleep(self.seconds)
+            if position == self.deadly:
+                os._exit(1)
+        return self.images[position], self.labels[position]
 
 
 def network(seed: int = 0, hidden: int = 12) -> nn.Module:

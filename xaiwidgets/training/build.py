@@ -136,24 +136,23 @@ class _Account:
 def _begun(spec: Spec, path: Path, projection: dict[str, Any] | None, overwrite: bool) -> dict[str, Any]:
     """The manifest to go on with: the one in the folder if it is of the same index, else a new one."""
     new = _new(spec, projection)
+    old = None
     if overwrite:
         _clear(path)
     else:
         old = manifests.read(path)
         if old is None and any(path.glob("row-*.npy")):
             raise _other(path, "files of an index without a manifest")
-        if old is not None:
-            differing = manifests.differences(old, new)
-            if differing:
-                raise _other(path, f"an index that differs in {', '.join(differing)}")
-            return {**new, "block": old["block"], "shards": old["shards"]}
+        differing = manifests.differences(old, new) if old is not None else []
+        if differing:
+            raise _other(path, f"an index that differs in {', '.join(differing)}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         for left_over in path.glob(".*.tmp"):
             left_over.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
-    return new
+    return new if old is None else {**new, "block": old["block"], "shards": old["shards"]}
 
 
 def _new(spec: Spec, projection: dict[str, Any] | None) -> dict[str, Any]:
