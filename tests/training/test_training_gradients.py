@@ -48,7 +48,13 @@ def check(model, inputs, labels, *, loss=cross_entropy, queries=2, tolerance=1e-
     """Every product of a model's recorded gradients against the plain ones, several times over."""
     model = copy.deepcopy(model).double() if tolerance < 1e-7 else copy.deepcopy(model)
     rows = len(labels)
-    cut = lambda part: {k: v[part] for k, v in inputs.items()} if isinstance(inputs, dict) else inputs[part]
+
+    def cut(part):
+        return {key: value[part] for key, value in inputs.items()} if isinstance(inputs, dict) else inputs[part]
+
+    def near(got, wanted, size):
+        torch.testing.assert_close(got.double(), wanted, rtol=0, atol=float(tolerance * size))
+
     recorder = Recorder(copy.deepcopy(model), loss)
     names = list(recorder.parameters)
     expected = one_by_one(model, loss, inputs, labels, names)
@@ -59,7 +65,6 @@ def check(model, inputs, labels, *, loss=cross_entropy, queries=2, tolerance=1e-
     for _ in range(2):
         got = recorder.record(inputs, labels)
         assert set(recorder.fallback) == set(fallback)
-        near = lambda a, b, to: torch.testing.assert_close(a.double(), b, rtol=0, atol=float(tolerance * to))
         for name, dense in got.dense().items():
             near(dense, expected[name].double(), scale)
         near(got.dot(asked), everything @ fewer.T, scale**2)

@@ -24,14 +24,13 @@ def unaccounted(
     model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     parameters: Mapping[str, nn.Parameter],
+    batch: tuple[Any, Tensor],
     gradients: Gradients,
-    inputs: Any,
-    labels: Tensor,
 ) -> list[str]:
     """The parameters whose gradients do not add up."""
     weights = weights_of(gradients.rows, gradients.losses)
     with trained(parameters.values()):
-        losses = loss(model(inputs), labels)
+        losses = loss(model(batch[0]), batch[1])
         if not losses.requires_grad:
             return []
         total = torch.autograd.grad(

@@ -73,5 +73,5 @@ def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
 
 def _positions(images: Tensor, groups: int) -> Tensor:
     """[B, pieces, channels, *size] as [B, groups, positions, channels of a group]."""
-    flat = images.flatten(3).unflatten(2, (groups, -1))
+    flat: Tensor = images.flatten(3).unflatten(2, (groups, -1))
     return flat.squeeze(1).mT if flat.shape[1] == 1 else flat.permute(0, 2, 1, 4, 3).flatten(2, 3)

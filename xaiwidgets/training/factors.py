@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .products import Formed, Looked, Outer, Part, blocks, merged, own, pairwise
+from .products import Formed, Looked, Outer, Part, added, blocks, joined, merged, own, pairwise, with_vectors
 
 if TYPE_CHECKING:
     from .sketch import TensorSketch
@@ -31,13 +31,7 @@ class Parameter:
 
     def formed(self, rows: slice = slice(None)) -> Tensor:
         """[rows, numbers of the parameter]."""
-        if self.kept is not None:
-            return self.kept[rows]
-        return (
-            torch.stack([part.formed(rows) for part in self.parts]).sum(0)
-            if len(self.parts) > 1
-            else self.parts[0].formed(rows)
-        )
+        return self.kept[rows] if self.kept is not None else added(part.formed(rows) for part in self.parts)
 
     def through_factors(self, other: Parameter) -> bool:
         """Whether the sum over pairs of positions is cheaper than forming this parameter's gradients."""
@@ -54,65 +48,53 @@ class Parameter:
     def dot(self, other: Parameter, *, keep: bool) -> Tensor:
         """[rows, other's rows]; `keep` the other's formed gradients for the next time."""
         if self.through_factors(other):
-            return torch.stack([pairwise(one, two) for one in self.parts for two in other.parts]).sum(0)
+            return added(pairwise(one, two) for one in self.parts for two in other.parts)
         theirs = other.formed()
         if keep:
             other.kept = theirs
-        return torch.cat([self.formed(rows) @ theirs.T for rows in blocks(self.rows, self.numel)])
+        return joined([self.formed(rows) @ theirs.T for rows in blocks(self.rows, self.numel)])
 
     def squared_norms(self) -> Tensor:
         outers = [part for part in self.parts if isinstance(part, Outer)]
-        positions = sum(part.positions for part in outers)
-        looked = len(outers) < len(self.parts) and not isinstance(self.parts[0], Formed)
-        sides = sum(part.height + part.width for part in outers[:1])
-        if looked or (outers and outers[0].groups * positions**2 * sides < sum(part.form_cost() for part in outers)):
-            return torch.stack([own(one, two) for one in self.parts for two in self.parts]).sum(0)
-        return torch.cat([self.formed(rows).square().sum(1) for rows in blocks(self.rows, self.numel)])
+        positions = sum(part.positions for part in self.parts if not isinstance(part, Formed))
+        pairs = sum(one.groups * positions**2 * (one.height + one.width) for one in outers[:1])
+        looked = any(isinstance(part, Looked) for part in self.parts)
+        if looked or pairs < sum(part.form_cost() for part in outers):
+            both = [(one, two) for one in self.parts for two in self.parts]
+            return joined([added(own(*two, rows) for two in both) for rows in blocks(self.rows, positions**2)])
+        return joined([self.formed(rows).square().sum(1) for rows in blocks(self.rows, self.numel)])
 
     def dot_vectors(self, vectors: Tensor) -> Tensor:
         """[rows, V] with vectors [V, *shape]."""
-        results = []
-        for part in self.parts:
-            if isinstance(part, Looked):
-                chosen = vectors[:, part.ids]  # [V, B, T, width]
-                results.append((chosen * part.gradients).sum((2, 3)).T)
-            elif isinstance(part, Outer) and min(len(vectors), part.positions) == 1 and part.groups == 1:
-                left, right = (side.squeeze(1) for side in part.sides())
-                matrices = vectors.reshape(len(vectors), part.height, part.width)
-                halfway = torch.einsum("bth,vhw->bvtw", left, matrices)
-                results.append((halfway * right.unsqueeze(1)).sum((2, 3)))
-            else:
-                flat = vectors.reshape(len(vectors), -1).T
-                results.append(torch.cat([part.formed(rows) @ flat for rows in blocks(self.rows, self.numel)]))
-        return torch.stack(results).sum(0)
+        return added(with_vectors(part, vectors.reshape(len(vectors), -1)) for part in self.parts)
 
     def total(self, weights: Tensor) -> Tensor:
+        """Σ_rows weight · gradient."""
         total = weights.new_zeros(self.numel)
         for part in self.parts:
             if isinstance(part, Looked):
-                total.view(self.shape).index_add_(
-                    0, part.ids.flatten(), (part.gradients * weights[:, None, None]).flatten(0, 1)
-                )
-            elif isinstance(part, Outer) and part.groups == 1:
+                scaled = part.gradients * weights[:, None, None]
+                total.view(self.shape).index_add_(0, part.ids.flatten(), scaled.flatten(0, 1))
+            elif isinstance(part, Outer) and part.groups == 1 and not part.small:
                 left, right = part.sides()
                 scaled = (left * weights[:, None, None, None]).flatten(0, 2)
                 total += (scaled.T @ right.flatten(0, 2)).flatten()
             else:
-                for rows in blocks(self.rows, self.numel):
-                    total += weights[rows] @ part.formed(rows)
+                total += added(weights[rows] @ part.formed(rows) for rows in blocks(self.rows, self.numel))
         return total.reshape(self.shape)
 
     def sketch(self, name: str, sketch: TensorSketch) -> Tensor:
-        results = []
-        for part in self.parts:
-            if isinstance(part, Looked):
-                results.append(sketch.outer_ids(name, part.ids, self.shape[0], part.gradients))
-            elif isinstance(part, Outer) and part.groups == 1:
-                left, right = (side.squeeze(1) for side in part.sides())
-                results.append(sketch.outer(name, right, left))
-            else:
-                results.append(sketch.dense(name, part.formed().reshape(self.rows, *self.shape)))
-        return torch.stack(results).sum(0)
+        return added(self._sketch(part, name, sketch) for part in self.parts)
+
+    def _sketch(self, part: Part, name: str, sketch: TensorSketch) -> Tensor:
+        if isinstance(part, Looked):
+            return sketch.outer_ids(name, part.ids, self.shape[0], part.gradients)
+        if not isinstance(part, Outer) or part.groups > 1 or part.small:
+            steps = blocks(self.rows, self.numel)
+            return joined([sketch.dense(name, part.formed(rows).reshape(-1, *self.shape)) for rows in steps])
+        steps = blocks(self.rows, part.positions * (part.height + part.width))
+        sides = ((side.squeeze(1) for side in part.sides(rows)) for rows in steps)
+        return joined([sketch.outer(name, right, left) for left, right in sides])
 
 
 class Gradients:
@@ -133,25 +115,24 @@ class Gradients:
 
     def dot(self, other: Gradients) -> Tensor:
         """Inner products [B, B'] over all parameters, exact. Formed gradients of `other` are kept for the next call."""
-        result = self._zeros(self.rows, other.rows)
+        products = []
         room = KEPT_FORMED - sum(one.kept.numel() for one in other.parameters.values() if one.kept is not None)
         for name, ours in self.parameters.items():
             theirs = other.parameters.get(name)
             if theirs is not None:
                 fits = theirs.kept is None and theirs.rows * theirs.numel <= room
-                result += ours.dot(theirs, keep=fits)
+                products.append(ours.dot(theirs, keep=fits))
                 room -= theirs.kept.numel() if fits and theirs.kept is not None else 0
-        return result
+        return self._sum(products, self.rows, other.rows)
 
     def squared_norms(self) -> Tensor:
         """[B]."""
-        return sum((one.squared_norms() for one in self.parameters.values()), self._zeros(self.rows))
+        return self._sum((one.squared_norms() for one in self.parameters.values()), self.rows)
 
     def dot_vectors(self, vectors: Mapping[str, Tensor]) -> Tensor:
         """[B, V] with vectors[name] [V, *shape]; parameters that are not named count as zero."""
-        width = len(next(iter(vectors.values())))
         products = (one.dot_vectors(vectors[name]) for name, one in self.parameters.items() if name in vectors)
-        return sum(products, self._zeros(self.rows, width))
+        return self._sum(products, self.rows, len(next(iter(vectors.values()))))
 
     def dense(self) -> dict[str, Tensor]:
         """Name -> [B, *shape]."""
@@ -172,8 +153,7 @@ class Gradients:
 
     def sketch(self, sketch: TensorSketch) -> Tensor:
         """[B, dim]."""
-        zeros = self._zeros(self.rows, sketch.dim)
-        return sum((one.sketch(name, sketch) for name, one in self.parameters.items()), zeros)
+        return self._sum((one.sketch(name, sketch) for name, one in self.parameters.items()), self.rows, sketch.dim)
 
     def factors(self) -> dict[str, tuple[Tensor, Tensor] | None]:
         """Name -> (columns [B, T, K], rows [B, T, O]) of weights whose gradient, as [O, K], is Σ_t rows_t ⊗ columns_t.
@@ -188,6 +168,12 @@ class Gradients:
                 left, right = (side.squeeze(1) for side in part.sides())
                 result[name] = right, left
         return result
+
+    def _sum(self, terms: Iterable[Tensor], *shape: int) -> Tensor:
+        total = self.losses.new_zeros(shape, dtype=torch.float64)
+        for term in terms:
+            total += term
+        return total.to(self.losses.dtype)
 
     def _zeros(self, *shape: int) -> Tensor:
         return self.losses.new_zeros(shape)

@@ -27,7 +27,7 @@ class Layout:
     def by_row(self, tensor: Tensor, depth: int, rows: int) -> Tensor:
         """A tensor whose first `depth` axes are positions as [rows, positions of a row, ...]."""
         if self.fastest:
-            split = tensor.unflatten(self.axis, (-1, rows)).movedim(self.axis + 1, 0)
+            split: Tensor = tensor.unflatten(self.axis, (-1, rows)).movedim(self.axis + 1, 0)
         else:
             split = tensor.unflatten(self.axis, (rows, -1)).movedim(self.axis, 0)
         return split.flatten(1, depth) if depth else split.unsqueeze(1)

@@ -36,7 +36,8 @@ def batch_norm(watched: Watched, given: Given) -> Plan | None:
 
     def normalised(values: Tensor) -> Tensor:
         one_each = [-1, *[1] * (values.ndim - 2)]
-        return (values - centre.to(values.dtype).view(one_each)) * scale.to(values.dtype).view(one_each)
+        shift, factor = (one.to(values.dtype).view(one_each) for one in (centre, scale))
+        return (values - shift) * factor
 
     return _scaled(watched, given, 1, normalised)
 

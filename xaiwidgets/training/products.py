@@ -10,8 +10,10 @@ gradients, whichever is cheaper; nothing of the size rows × parameters is kept.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,28 +38,34 @@ class Outer:
         self.left, self.right, self.shape, self.rows = left, right, tuple(shape), rows
         self.groups, self.positions, self.height = _sizes(left, rows)
         self.width = _sizes(right, rows)[2]
+        self.numel = math.prod(self.shape)
+        self.plain = isinstance(left, Tensor) and isinstance(right, Tensor)
+        # smaller than the factors are in memory: formed once and kept
+        self.small = rows * self.numel <= _kept(left) + _kept(right)
         self._formed: Tensor | None = None
 
     def sides(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         return _cut_out(self.left, self.rows, rows), _cut_out(self.right, self.rows, rows)
 
     def formed(self, rows: slice = slice(None)) -> Tensor:
-        """[rows, numbers of the parameter]; kept where it is smaller than the factors."""
+        """[rows, numbers of the parameter]."""
         if self._formed is not None:
             return self._formed[rows]
-        left, right = self.sides(rows)
-        formed = (left.flatten(0, 1).mT @ right.flatten(0, 1)).reshape(len(left), -1)
-        if len(formed) == self.rows and formed.numel() <= _kept(self.left) + _kept(self.right):
+        start, stop, _ = (slice(None) if self.small else rows).indices(self.rows)
+        steps = blocks(stop - start, self.groups * self.positions * (self.height + self.width))
+        formed = joined([self._form(slice(start + step.start, min(start + step.stop, stop))) for step in steps])
+        if self.small:
             self._formed = formed
+            return formed[rows]
         return formed
+
+    def _form(self, rows: slice) -> Tensor:
+        left, right = self.sides(rows)
+        return (left.flatten(0, 1).mT @ right.flatten(0, 1)).reshape(len(left), -1)
 
     def form_cost(self) -> int:
         """Multiplications for one row."""
         return 0 if self._formed is not None else self.positions * self.numel
-
-    @property
-    def numel(self) -> int:
-        return math.prod(self.shape)
 
 
 class Looked:
@@ -89,51 +97,71 @@ Part = Outer | Looked | Formed
 
 def merged(parts: Sequence[Part]) -> list[Part]:
     """Uses of one kind as one use with more positions; what lies in patches stays apart."""
-    outers = [part for part in parts if isinstance(part, Outer)]
-    plain = [part for part in outers if isinstance(part.left, Tensor) and isinstance(part.right, Tensor)]
+    result: list[Part] = [part for part in parts if isinstance(part, Outer) and not part.plain]
+    plain = [part for part in parts if isinstance(part, Outer) and part.plain]
     looked = [part for part in parts if isinstance(part, Looked)]
     formed = [part for part in parts if isinstance(part, Formed)]
-    result: list[Part] = [part for part in outers if part not in plain]
-    if plain:
-        sides = [torch.cat(side, 2) for side in zip(*(part.sides() for part in plain), strict=True)]
-        result.append(Outer(sides[0], sides[1], plain[0].shape, plain[0].rows) if len(plain) > 1 else plain[0])
-    if looked:
-        ids = torch.cat([part.ids for part in looked], 1)
-        result.append(Looked(ids, torch.cat([part.gradients for part in looked], 1), looked[0].shape))
-    if formed:
-        result.append(Formed(torch.stack([part.values for part in formed]).sum(0)) if len(formed) > 1 else formed[0])
-    return result
+    if len(plain) > 1:
+        left, right = (torch.cat(sides, 2) for sides in zip(*(part.sides() for part in plain), strict=True))
+        plain = [Outer(left, right, plain[0].shape, plain[0].rows)]
+    if len(looked) > 1:
+        ids, gradients = (torch.cat([getattr(part, name) for part in looked], 1) for name in ("ids", "gradients"))
+        looked = [Looked(ids, gradients, looked[0].shape)]
+    if len(formed) > 1:
+        formed = [Formed(added(part.values for part in formed))]
+    return [*result, *plain, *looked, *formed]
 
 
 def pairwise(one: Part, other: Part) -> Tensor:
     """Inner products [B, B'] of two uses of one parameter through their factors."""
+    if isinstance(other, Formed):
+        return with_vectors(one, other.formed())
+    if isinstance(one, Formed):
+        return with_vectors(other, one.formed()).T
     if isinstance(one, Outer) and isinstance(other, Outer):
         return _outer_outer(one, other)
-    if isinstance(one, Looked) and isinstance(other, Looked):
-        return _looked_looked(one, other)
-    if isinstance(one, Looked) and isinstance(other, Outer):
-        return _looked_outer(one, other)
-    if isinstance(one, Outer) and isinstance(other, Looked):
-        return _looked_outer(other, one).T
-    return one.formed() @ other.formed().T
+    if isinstance(one, Looked):
+        return _looked_looked(one, other) if isinstance(other, Looked) else _looked_outer(one, other)
+    return pairwise(other, one).T
 
 
-def own(one: Part, other: Part) -> Tensor:
-    """Inner products [B] of each row's two uses of one parameter through their factors."""
+def with_vectors(part: Part, vectors: Tensor) -> Tensor:
+    """Inner products [B, V] with vectors [V, numbers of the parameter]."""
+    if isinstance(part, Looked):
+        tables = vectors.reshape(len(vectors), *part.shape)
+        return torch.stack([(table[part.ids] * part.gradients).sum((1, 2)) for table in tables], 1)
+    if isinstance(part, Outer) and min(len(vectors), part.positions) == 1 and part.groups == 1 and not part.small:
+        left, right = (side.squeeze(1) for side in part.sides())
+        matrices = vectors.reshape(len(vectors), part.height, part.width)
+        return (torch.einsum("bth,vhw->bvtw", left, matrices) * right.unsqueeze(1)).sum((2, 3))
+    size = math.prod(part.shape)
+    return joined([part.formed(rows) @ vectors.T for rows in blocks(part.rows, size)])
+
+
+def own(one: Part, other: Part, rows: slice = slice(None)) -> Tensor:
+    """Inner products [rows] of each row's two uses of one parameter through their factors."""
     if isinstance(one, Outer) and isinstance(other, Outer):
-        sides = zip(one.sides(), other.sides(), strict=True)
+        sides = zip(one.sides(rows), other.sides(rows), strict=True)
         left, right = (ours @ theirs.mT for ours, theirs in sides)
         return (left * right).sum((1, 2, 3))
     if isinstance(one, Looked) and isinstance(other, Looked):
-        same = one.ids.unsqueeze(2) == other.ids.unsqueeze(1)
-        return ((one.gradients @ other.gradients.mT) * same).sum((1, 2))
+        same = one.ids[rows].unsqueeze(2) == other.ids[rows].unsqueeze(1)
+        return ((one.gradients[rows] @ other.gradients[rows].mT) * same).sum((1, 2))
     if isinstance(one, Looked) and isinstance(other, Outer):
-        left, right = (side.squeeze(1) for side in other.sides())
-        chosen = left.gather(2, one.ids.unsqueeze(1).expand(-1, left.shape[1], -1))  # [B, T', T]
-        return ((right @ one.gradients.mT) * chosen).sum((1, 2))
+        left, right = (side.squeeze(1) for side in other.sides(rows))
+        chosen = left.gather(2, one.ids[rows].unsqueeze(1).expand(-1, left.shape[1], -1))  # [rows, T', T]
+        return ((right @ one.gradients[rows].mT) * chosen).sum((1, 2))
     if isinstance(one, Outer) and isinstance(other, Looked):
-        return own(other, one)
-    return (one.formed() * other.formed()).sum(1)
+        return own(other, one, rows)
+    return (one.formed(rows) * other.formed(rows)).sum(1)
+
+
+def joined(pieces: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(pieces)) if len(pieces) > 1 else pieces[0]
+
+
+def added(pieces: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, pieces)
 
 
 def blocks(rows: int, size: int) -> Iterator[slice]:
@@ -146,12 +174,12 @@ def _outer_outer(one: Outer, other: Outer) -> Tensor:
     left, right = one.sides()
     if one.positions == other.positions == 1 and one.groups == 1:
         theirs = other.sides()
-        return (left.flatten(1) @ theirs[0].flatten(1).T) * (right.flatten(1) @ theirs[1].flatten(1).T)
+        return (left.flatten(1) @ theirs[0].flatten(1).T).mul_(right.flatten(1) @ theirs[1].flatten(1).T)
     left, right = (side.transpose(0, 1).flatten(1, 2) for side in (left, right))  # [groups, B · T, n]
     products = []
     for rows in blocks(other.rows, one.groups * one.rows * one.positions * other.positions):
-        theirs = tuple(side.transpose(0, 1).flatten(1, 2) for side in other.sides(rows))
-        pairs = (left @ theirs[0].mT).mul_(right @ theirs[1].mT).sum(0)
+        first, second = (side.transpose(0, 1).flatten(1, 2) for side in other.sides(rows))
+        pairs = (left @ first.mT).mul_(right @ second.mT).sum(0)
         products.append(pairs.reshape(one.rows, one.positions, -1, other.positions).sum((1, 3)))
     return torch.cat(products, 1)
 
@@ -193,8 +221,8 @@ def _cut_out(side: Side, rows: int, chosen: slice) -> Tensor:
     pieces = len(side.image) // rows
     if chosen != slice(None):
         image = side.image.unflatten(0, (rows, pieces))[chosen].flatten(0, 1)
-        side = Patches(image, side.kernel, side.stride, side.padding, side.dilation, side.groups, side.count)
+        side = replace(side, image=image)
     patches = side.tensor()
-    if pieces == 1:
-        return patches
-    return patches.unflatten(0, (-1, pieces)).transpose(1, 2).flatten(2, 3)
+    if pieces > 1:
+        patches = patches.unflatten(0, (-1, pieces)).transpose(1, 2).flatten(2, 3)
+    return patches

@@ -69,12 +69,12 @@ class Recorder:
 
     def _audit(self, gradients: Gradients, inputs: Any, labels: Tensor) -> Gradients:
         """Once, and once with several rows: what does not add up is formed; what then still does not is an error."""
-        question = self.model, self.loss, self.parameters
-        wrong = unaccounted(*question, gradients, inputs, labels)
+        question = self.model, self.loss, self.parameters, (inputs, labels)
+        wrong = unaccounted(*question, gradients)
         if set(wrong) - set(self.fallback):
             self.fallback.update(dict.fromkeys(wrong, "part of its gradient cannot be seen"))
             gradients = self._recorded(inputs, labels)
-            wrong = unaccounted(*question, gradients, inputs, labels)
+            wrong = unaccounted(*question, gradients)
         if wrong:
             raise ModelError(
                 "rows_interact",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
 
 
+@dataclass(frozen=True, eq=False)
 class Patches:
     """Patches of an image, cut out when they are asked for and not kept.
 
@@ -17,19 +19,13 @@ class Patches:
     count     number of patches along each axis; what a longer image has more is left out
     """
 
-    def __init__(
-        self,
-        image: Tensor,
-        kernel: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[tuple[int, int]],
-        dilation: Sequence[int],
-        groups: int,
-        count: Sequence[int],
-    ) -> None:
-        self.image = image
-        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
-        self.groups, self.count = groups, count
+    image: Tensor
+    kernel: Sequence[int]
+    stride: Sequence[int]
+    padding: Sequence[tuple[int, int]]
+    dilation: Sequence[int]
+    groups: int
+    count: Sequence[int]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -53,13 +49,3 @@ class Patches:
             ),
         )
         return windows.reshape(rows, self.groups, -1, math.prod(self.count)).mT
-
-
-def padding_of(padding: str | Sequence[int], kernel: Sequence[int], dilation: Sequence[int]) -> list[tuple[int, int]]:
-    """What is added before and behind each axis."""
-    if padding == "valid":
-        return [(0, 0)] * len(kernel)
-    if isinstance(padding, str):
-        wholes = [(size - 1) * far for size, far in zip(kernel, dilation, strict=True)]
-        return [(whole // 2, whole - whole // 2) for whole in wholes]
-    return [(side, side) for side in padding]

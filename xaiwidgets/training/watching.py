@@ -156,7 +156,7 @@ class Watch(TorchFunctionMode):
             if result._is_view():  # noqa: SLF001  # a change in place would go around the edge of a view
                 result = result.clone()
             if not result.requires_grad:
-                result = _Joined.apply(result, self._anchor)
+                result = _Joined.apply(result, self._anchor)  # type: ignore[no-untyped-call]
             lead = tuple(result.shape[: plan.depth])
             self.uses.append(Use(key, plan, lead, get_gradient_edge(result), self._saved, copied is not None))
         elif not any(one.is_floating_point() for one in tensors_in(result)):
