@@ -35,7 +35,7 @@ describe("the points of a scatter plot", () => {
   });
 
   it("are in a box whichever corner was drawn first", () => {
-    expect(inBox(cloud, boxOf([1, 1], [0.4, 0.4]))).toEqual([1, 2]);
+    expect(inBox(cloud, boxOf([1, 1], [0.4, 0.4]), Int32Array.of(3, 2, 1, 0))).toEqual([2, 1]);
   });
 
   it("lead to the next in a direction, or stay", () => {

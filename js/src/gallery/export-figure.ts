@@ -88,7 +88,7 @@ async function addCards(
   for (const [place, { id, score }] of cards.entries()) {
     const x = left + place * (SIDE + GAP);
     await addPictureOf(svg, store, id, x, top, SIDE);
-    add(svg, "text", { x, y: top + SIDE + 13, "font-size": 10.5 }, excerpt(labelText(store, store.example(id)), 14));
+    add(svg, "text", { x, y: top + SIDE + 13, "font-size": 10 }, excerpt(labelText(store, store.example(id)), 12));
     addScore(svg, store, id, score, x, top + SIDE + 27);
   }
   return top + SIDE + 38;
@@ -142,7 +142,7 @@ export async function figureSvg(store: GalleryStore): Promise<Figure> {
     }
     below += 14;
   }
-  add(svg, "text", { x: MARGIN, y: below, "font-size": 11 }, excerpt(labelText(store, query), 22));
+  add(svg, "text", { x: MARGIN, y: below, "font-size": 11 }, excerpt(labelText(store, query), 20));
 
   const left = MARGIN + QUERY;
   let y = top;

@@ -67,8 +67,8 @@ export class MapView {
       const box = this.box.value;
       if (!box) return [];
       const passes = this.passes.value;
-      const inside = new Set(inBox(this.cloud.value, box).filter((row) => !passes || passes[row] === 1));
-      return Array.from(store.triage.value).filter((row) => inside.has(row));
+      const inside = inBox(this.cloud.value, box, store.triage.value);
+      return passes ? inside.filter((row) => passes[row] === 1) : inside;
     });
   }
 

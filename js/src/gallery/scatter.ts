@@ -55,12 +55,12 @@ export function nearest(places: Places, x: number, y: number, reach: number): nu
   return best;
 }
 
-/** Points of a box in data coordinates, its edges included. */
-export function inBox(cloud: Cloud, box: Box): number[] {
+/** Those of some points that are in a box in data coordinates, its edges included, in their order. */
+export function inBox({ x, y }: Cloud, { x0, x1, y0, y1 }: Box, rows: Int32Array): number[] {
   const found: number[] = [];
-  for (let i = 0; i < cloud.x.length; i++) {
-    const [x, y] = [cloud.x[i] as number, cloud.y[i] as number];
-    if (x >= box.x0 && x <= box.x1 && y >= box.y0 && y <= box.y1) found.push(i);
+  for (const row of rows) {
+    const [across, up] = [x[row] as number, y[row] as number];
+    if (across >= x0 && across <= x1 && up >= y0 && up <= y1) found.push(row);
   }
   return found;
 }
