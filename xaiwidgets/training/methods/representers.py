@@ -61,17 +61,18 @@ def representer_points(
     """
     features = Features(question)
     queries, logits = features.of(question.inputs)
-    if logits.ndim != 2 or logits.shape[1] < 2 or question.labels.shape != logits.shape[:1]:
+    if logits.ndim != 2 or logits.shape[1] < 2 or question.data.label_kind != "class":
         raise InputError(
             "classes_needed",
-            f"Representer points need logits [batch, classes] and a class as label; the output is {list(logits.shape)}",
+            "Representer points need logits [batch, classes] and a class as label",
+            f"The output is {list(logits.shape)}; labels: {question.data.label_kind}.",
         )
     rows, outputs, labels = [], [], []
     every = np.arange(len(question.data))  # the fit is of all, whoever is asked about
     for chosen, found, output, own in features.training(every):
         rows.append(found)
         outputs.append(output)
-        labels.append(own)
+        labels.append(own.flatten())
         yield Preparing(int(chosen[-1]) + 1, len(every), "features")
     known = torch.cat(outputs)
     targets = known.softmax(1) if fit_to == "model" else functional.one_hot(torch.cat(labels), logits.shape[1])
@@ -79,7 +80,7 @@ def representer_points(
     asked = functional.pad(queries, (0, 1), value=1.0).double()
     yield Preparing(0, 1, "last layer")
     refit = fit_last_layer(constant, targets, weight_decay, question.check)
-    weights = refit.alphas[question.labels]  # [Q, n]
+    weights = refit.alphas[question.labels.flatten()]  # [Q, n]
     notes = (_residual(refit, asked, constant, logits),)
     for span in question.spans():
         alike = asked @ constant[span].double().T
