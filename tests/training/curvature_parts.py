@@ -9,12 +9,15 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
+import xaiwidgets.training.methods  # registers them
 from xaiwidgets.training.checkpoints import Checkpoints
 from xaiwidgets.training.data import TrainingData
 from xaiwidgets.training.losses import loss_of
 from xaiwidgets.training.question import Question
-from xaiwidgets.training.registry import Preparing, Scored, find_training_method
+from xaiwidgets.training.registry import TRAINING_METHODS, Preparing, Scored, find_training_method
 from xaiwidgets.training.spec import Spec
+
+assert xaiwidgets.training.methods.trak.trak in [method.run for method in TRAINING_METHODS.values()]
 
 
 def spec_of(model: nn.Module, data: Any, *, loss: str = "cross_entropy", chunk: int = 20, **others: Any) -> Spec:
@@ -24,7 +27,9 @@ def spec_of(model: nn.Module, data: Any, *, loss: str = "cross_entropy", chunk: 
 
 def answer(spec: Spec, queries: tuple[Any, Tensor], method: str, *, interrupt: Any = None, **parameters: Any) -> Tensor:
     """Scores [Q, N] of all training examples."""
-    return torch.cat([step.scores.sum(2) for step in answers(spec, queries, method, interrupt=interrupt, **parameters)], 1)
+    return torch.cat(
+        [step.scores.sum(2) for step in answers(spec, queries, method, interrupt=interrupt, **parameters)], 1
+    )
 
 
 def answers(
@@ -43,36 +48,27 @@ def every_step(
 
 
 def gradients(spec: Spec, rows: tuple[Any, Tensor]) -> Tensor:
-    """[B, P] in float64 by a backward pass for each row, the parameters one after the other."""
-    model = spec.model
-    inputs, labels = rows
-    result = []
-    chosen = [
-        parameter
-        for name, parameter in model.named_parameters()
-        if spec.layers is None or any(name.startswith(layer) for layer in spec.layers)
-    ]
-    for parameter in chosen:
-        parameter.requires_grad_(True)
-    for row in range(len(labels)):
-        loss = spec.loss(model(inputs[row : row + 1]), labels[row : row + 1]).sum()
-        result.append(torch.cat([one.flatten() for one in torch.autograd.grad(loss, chosen)]))
-    return torch.stack(result).double()
+    """[B, P] in float64: the Jacobian of the losses."""
+    return jacobian(spec, lambda output: spec.loss(output, rows[1]), rows[0])
 
 
 def gauss_newton(spec: Spec, rows: tuple[Any, Tensor]) -> Tensor:
     """Σ J' (diag p − p p') J / N of cross-entropy, from the Jacobian of each row's output [P, P]."""
-    model, total = spec.model, 0.0
-    inputs, _ = rows
-    chosen = [parameter.requires_grad_(True) for parameter in model.parameters()]
-    for row in range(len(inputs)):
-        output = model(inputs[row : row + 1])[0]
-        jacobian = torch.stack([
-            torch.cat([one.flatten() for one in torch.autograd.grad(value, chosen, retain_graph=True)]) for value in output
-        ]).double()  # fmt: skip
-        p = output.detach().double().softmax(0)
-        total = total + jacobian.T @ (torch.diag(p) - torch.outer(p, p)) @ jacobian
-    return total / len(inputs)
+    rates = jacobian(spec, lambda output: output, rows[0])
+    p = spec.model(rows[0]).detach().double().softmax(1)
+    bends = torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)
+    return torch.einsum("bcp,bcd,bdq->pq", rates, bends, rates) / len(p)
+
+
+def jacobian(spec: Spec, function: Any, inputs: Any) -> Tensor:
+    """Of a function of the output, with respect to the parameters one after the other: [..., P] in float64."""
+    values = {
+        name: parameter.detach()
+        for name, parameter in spec.model.named_parameters()
+        if spec.layers is None or any(name.startswith(layer) for layer in spec.layers)
+    }
+    rates = torch.func.jacrev(lambda named: function(torch.func.functional_call(spec.model, named, (inputs,))))(values)
+    return torch.cat([rate.flatten(rate.ndim - values[name].ndim) for name, rate in rates.items()], -1).double()
 
 
 def correlations(first: Tensor, second: Tensor) -> Tensor:

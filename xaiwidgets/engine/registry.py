@@ -251,4 +251,4 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     if note.kind is None and base not in (int, float):
         found = base.__name__ if isinstance(base, type | types.GenericAlias) else base
         raise TypeError(f"parameter {name!r}: annotate {found} with a Note that says which kind of control it is")
-    return Parameter(name, note.kind or "number", default, title, note.help, integer=base is int)
+    return Parameter(name, note.kind or "number", default, title, note.help, integer=literal is int)

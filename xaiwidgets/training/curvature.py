@@ -31,10 +31,12 @@ from .recorder import Loss, Recorder
 
 Kind = Literal["gauss_newton", "hessian", "fisher"]
 Batch = tuple[Any, Tensor]
+Linear = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 BUDGET = 96 * 2**20  # bytes of activations of one chunk of examples, times the vectors that go through it together
 COPIES = 3  # of them that a product keeps: the pass itself, and forward and back for each vector
 KEPT_BATCHES = 256 * 2**20  # bytes of data that are read only once
+KEPT_LINEAR = 128 * 2**20  # bytes of activations below which the passes themselves are made only once
 LARGEST_OUTPUT = 1_024
 
 
@@ -106,11 +108,13 @@ class Curvature:
         self._read = read
         self._kept: dict[int, Batch] = {}
         self._room = KEPT_BATCHES
+        self._linear: dict[int, Linear] = {}
         first = read(slice(0, min(4, rows)))
         per_row = max(1, objective.bytes_kept(first) // len(first[1]))
         fitting = BUDGET // (COPIES * per_row)
         self.batches = -(-rows // max(8, min(256, fitting // 8)))  # how many the examples are read in
         self._vectors = Batcher(max(1, fitting * self.batches // rows))
+        self._keeps_linear = COPIES * per_row * rows <= KEPT_LINEAR
 
     def batch(self, number: int) -> Batch:
         """One of them, from memory where there is room."""
@@ -127,18 +131,23 @@ class Curvature:
         """The curvature times each of the vectors [V, P]: [V, P] in float64."""
         total = torch.zeros_like(vectors, dtype=torch.float64)
         for number in range(self.batches):
-            total += self.of_batch(self.batch(number), vectors)
+            total += self.of_batch(number, vectors)
         return total / self.rows
 
-    def of_batch(self, batch: Batch, vectors: Tensor) -> Tensor:
-        """The sum over the batch's examples of their curvature times each of the vectors [V, P]: [V, P]."""
-        with (
-            sdpa_kernel(SDPBackend.MATH),
-            torch.enable_grad(),
-            eager(needed=True),
-        ):  # fused attention: no second derivative
-            self.check()
-            linear = torch.func.vmap(_LINEAR[self.kind](self.objective, batch))
+    def size(self, number: int) -> int:
+        """How many examples a batch has."""
+        return (number + 1) * self.rows // self.batches - number * self.rows // self.batches
+
+    def of_batch(self, number: int, vectors: Tensor) -> Tensor:
+        """The sum over a batch's examples of their curvature times each of the vectors [V, P]: [V, P]."""
+        # The fused attention kernels have no second derivative.
+        with sdpa_kernel(SDPBackend.MATH), torch.enable_grad(), eager(needed=True):
+            linear = self._linear.get(number)
+            if linear is None:
+                self.check()
+                linear = torch.func.vmap(_LINEAR[self.kind](self.objective, self.batch(number)))
+                if self._keeps_linear:
+                    self._linear[number] = linear
 
             def some(start: int, stop: int) -> Tensor:
                 self.check()
@@ -217,7 +226,7 @@ def random_signs(rows: int, size: int, seed: int) -> Tensor:
     return torch.randint(0, 2, (rows, size), generator=generator).double() * 2 - 1
 
 
-def _gauss_newton(objective: Objective, batch: Batch) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+def _gauss_newton(objective: Objective, batch: Batch) -> Linear:
     inputs, labels = batch
     output, forward, pull = _derivatives(lambda values: objective.output(values, inputs), objective.values)
 
@@ -228,12 +237,12 @@ def _gauss_newton(objective: Objective, batch: Batch) -> Callable[[dict[str, Ten
     return lambda vector: pull(bend(forward(vector))[0])
 
 
-def _fisher(objective: Objective, batch: Batch) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+def _fisher(objective: Objective, batch: Batch) -> Linear:
     _, forward, pull = _derivatives(lambda values: objective.losses(values, batch), objective.values)
     return lambda vector: pull(forward(vector))
 
 
-def _hessian(objective: Objective, batch: Batch) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+def _hessian(objective: Objective, batch: Batch) -> Linear:
     def total(values: dict[str, Tensor]) -> Tensor:
         return objective.losses(values, batch).sum()
 

@@ -213,8 +213,7 @@ class LiSSA(OneByOne):
         return total / self.repeats
 
     def _product(self, number: int, vectors: Tensor) -> Tensor:
-        batch = self.curvature.batch(number)
-        return self.curvature.of_batch(batch, vectors) / len(batch[1])
+        return self.curvature.of_batch(number, vectors) / self.curvature.size(number)
 
 
 class Arnoldi(OneByOne):
