@@ -447,6 +447,7 @@ def test_regressions(trace: Trace) -> None:
     with rows_index(regression=True, projection=False) as index:
         widget = trace(index, {"training": 4}, label="given")
         assert widget.status == "ready"
+        assert widget.query["label"] == pytest.approx(widget.query["y"])
         assert widget.names == widget.classes == []
         assert all(item["yhat"] is None and isinstance(item["y"], float) for item in widget.items)
         assert all(item["hub"] is None for item in widget.items)
@@ -459,6 +460,27 @@ def test_regressions(trace: Trace) -> None:
         with pytest.raises(ExplainError, match="label"):
             predicted.wait(PATIENCE)
         assert predicted.status == "error"
+
+
+def test_a_single_logit_is_two_classes(trace: Trace) -> None:
+    inputs = torch.tensor(np.random.default_rng(0).normal(size=(40, 3)), dtype=torch.float32)
+    labels = (inputs.sum(1, keepdim=True) > 0).float()
+    model = torch.nn.Linear(3, 1)
+    with TrainingIndex.build(
+        model, (inputs, labels), checkpoints=[model], loss="binary_cross_entropy", progress=False
+    ) as index:
+        widget = trace(index, torch.tensor([[1.0, 2.0, 0.5]]), labels=["no", "yes"])
+        chance = float(model(torch.tensor([[1.0, 2.0, 0.5]])).detach().sigmoid())
+        assert widget.names == ["no", "yes"]
+        assert {one["name"]: one["score"] for one in widget.classes} == pytest.approx(
+            {"yes": chance, "no": 1 - chance}, rel=1e-4
+        )
+        assert widget.query["label"] == widget.query["yhat"] == int(chance > 0.5)
+        assert {item["y"] for item in widget.items} == {0, 1}
+        assert "regression" not in {notice["code"] for notice in widget.notices}
+        assert widget.compare(1)["label"]["name"] == "the score"
+        ask(widget, target=0)
+        assert widget.question["target_label"] == "no"
 
 
 def test_one_checkpoint_is_said(trace: Trace) -> None:

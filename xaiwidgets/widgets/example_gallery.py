@@ -1,12 +1,12 @@
 """ExampleGallery: which training examples made a model say so. Twin of js/src/widgets/examples.tsx."""
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import traitlets
 
 from xaiwidgets.engine.errors import InputError
@@ -17,7 +17,7 @@ from xaiwidgets.training.registry import find_training_method
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.gallery import words as said
-from xaiwidgets.widgets.gallery.answers import Answer, Answers, cards, ends, probabilities, query_card
+from xaiwidgets.widgets.gallery.answers import Answer, Answers, Asked, cards, ends, query_card
 from xaiwidgets.widgets.gallery.asks import Query
 from xaiwidgets.widgets.gallery.errands import Errands
 from xaiwidgets.widgets.gallery.figure import Shown, figure
@@ -29,6 +29,8 @@ from xaiwidgets.widgets.gallery.verdicts import Corrected, frame
 from xaiwidgets.widgets.provenance import versions
 from xaiwidgets.widgets.questions import keep, whole
 from xaiwidgets.widgets.summary import class_bars
+
+log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 0.1
 SAVED_PICTURES = 24
@@ -152,8 +154,7 @@ class ExampleGallery(GalleryState):
         asked = self._answers.asked(request, self._gate)
         query = self._answers.query(request)
         with self._sync_lock, self.hold_sync():
-            self.names = self._names(asked.outputs)
-            self.classes = self._bars(asked.outputs)
+            self.names, self.classes = self._names(asked), self._bars(asked)
         started, reported = time.monotonic(), 0.0
 
         def report(done: int, total: int, phase: str) -> None:
@@ -194,8 +195,11 @@ class ExampleGallery(GalleryState):
             "query_norms": [] if scored.query_norms is None else plain_list(scored.query_norms),
         }  # fmt: skip
         leaders = ends(scored, "dot", None, card["training_id"], SAVED_PICTURES)
+        own = self._own_picture(query, card["key"])
+        if own:
+            traits["sprites"] = self.sprites | own
         if answer.final:
-            traits |= self._keepsakes(query, card["key"], items, leaders)
+            traits |= self._keepsakes(own, items, leaders)
         dot = scored.by("dot")
         listed = tuple([items[row] | {"score": float(dot[row])} for row in side[: said.SHOWN]] for side in leaders)
         traits["caption"] = said.caption(question, card, (listed[0], listed[1]), self.names, rank)
@@ -206,23 +210,32 @@ class ExampleGallery(GalleryState):
         return traits
 
     def _keepsakes(
-        self, query: Query, key: str, items: Sequence[dict[str, Any]], leaders: tuple[list[int], list[int]]
+        self, own: dict[str, bytes], items: Sequence[dict[str, Any]], leaders: tuple[list[int], list[int]]
     ) -> dict[str, Any]:
         """What a saved page shows without a kernel: pictures of those that lead, of the triage, and of the query."""
         suspicious = self._answers.facts.suspicious(SAVED_PICTURES)
         if self.medium == "image":
             wanted = dict.fromkeys([items[row]["id"] for side in leaders for row in side] + suspicious)
-            pixels = self._answers.album.media.pixels(query.inputs)
-            own = {} if pixels is None else {key: encode(small(pixels, SIDE))}
-            return {"sprites": own | {str(position): self._picture(position) for position in wanted}}
+            pictures = {str(position): self._picture(position) for position in wanted}
+            return {"sprites": own | {key: data for key, data in pictures.items() if data}}
         stored = {item["id"] for item in items}
         rest = {str(position): self._card(position) for position in suspicious if position not in stored}
         name = "text" if self.medium == "text" else "cells"
         return {"texts" if name == "text" else "cells": {position: card[name] for position, card in rest.items()}}
 
+    def _own_picture(self, query: Query, key: str) -> dict[str, bytes]:
+        pixels = self._answers.album.media.pixels(query.inputs)
+        return {} if pixels is None else {key: encode(small(pixels, SIDE))}
+
     def _picture(self, position: int) -> bytes:
+        """Nothing where the data set fails: the page asks for that one again, and is told why."""
         if position not in self._pictures:
-            keep(self._pictures, position, self._answers.album.sprite(position), KEEP_PICTURES)
+            try:
+                sprite = self._answers.album.sprite(position)
+            except Exception:
+                log.debug("no picture of example %d", position, exc_info=True)
+                return b""
+            keep(self._pictures, position, sprite, KEEP_PICTURES)
         return self._pictures[position]
 
     def _card(self, position: int) -> dict[str, Any]:
@@ -238,13 +251,16 @@ class ExampleGallery(GalleryState):
         own = {"text": query.text} if query.text is not None else None
         return cut(own or self._answers.album.media.card(query.inputs, query.training))
 
-    def _names(self, outputs: torch.Tensor) -> list[str]:
+    def _names(self, asked: Asked) -> list[str]:
         """Every class's name: as many as the model has."""
-        chances = probabilities(outputs)
-        return [] if chances is None else [words.label(self._labels, number) for number in range(len(chances))]
+        count = 0 if asked.chances is None else len(asked.chances)
+        return [words.label(self._labels, number) for number in range(count)]
 
-    def _bars(self, outputs: torch.Tensor) -> list[dict[str, Any]]:
-        return [] if probabilities(outputs) is None else class_bars(outputs[0], self._labels)
+    def _bars(self, asked: Asked) -> list[dict[str, Any]]:
+        if asked.chances is None:
+            return []
+        single = asked.outputs.numel() == 1  # what such a model calls its logit has no partner
+        return class_bars(asked.chances.log() if single else asked.outputs[0], self._labels)
 
     def _weight(self, traits: dict[str, Any]) -> int:
         """Bytes in a saved notebook, roughly."""
@@ -313,8 +329,8 @@ class ExampleGallery(GalleryState):
 
     def _target(self, answer: Answer) -> int | None:
         """The class whose loss is asked."""
-        label = answer.asked.label
-        return label if isinstance(label, int) and probabilities(answer.asked.outputs) is not None else None
+        label, outputs = answer.asked.label, answer.asked.outputs
+        return label if isinstance(label, int) and outputs.ndim == 2 and outputs.shape[1] > 1 else None
 
     def _pair_done(self, changes: dict[str, Any], last: bool) -> None:
         if last:

@@ -45,6 +45,7 @@ Report = Callable[[int, int, str], None]
 class Asked:
     """What the model says to a query. `label`: whose loss is asked, as a number; None where it is none.
 
+    chances   [classes] probabilities; None where the output is no classes
     norms     squared lengths of the gradients at the checkpoints
     vectors   [1, dim] the gradients as the index stores those of its examples
     """
@@ -53,6 +54,7 @@ class Asked:
     label: float | int | None
     labels: Tensor
     loss: float
+    chances: Tensor | None = None
     norms: NDArray[np.float64] | None = None
     vectors: Tensor | None = None
 
@@ -101,7 +103,8 @@ class Answers:
 
     @property
     def regression(self) -> bool:
-        return bool(self.data.label_kind == "number")
+        """Whether the labels are numbers, and not two classes written as such."""
+        return bool(self.data.label_kind == "number" and self.facts.yhat is None)
 
     def query(self, request: Request) -> Query:
         return self.menu.queries[request.input]
@@ -124,9 +127,12 @@ class Answers:
                 norms.append(float(gradients.squared_norms()[0]))
             assert losses is not None  # noqa: S101 - an index has a checkpoint
             own = question.labels.detach().cpu()
-            number = own[0].item() if own.ndim == 1 else None
+            number = own.item() if own.numel() == 1 else None
+            outputs = question.output.detach().cpu().float()
+            classes = self.facts.yhat is not None
             found = Asked(
-                question.output.detach().cpu().float(), number, own, float(losses[0]),
+                outputs, int(number) if classes and number is not None else number, own, float(losses[0]),
+                chances=_chances(outputs) if classes else None,
                 norms=np.array(norms) if lengths else None,
                 vectors=question.vectors(question.checkpoints) if lengths and self.vectors else None,
             )  # fmt: skip
@@ -285,9 +291,12 @@ def _finite(*influences: Influence | None) -> Scored:
     return Scored(np.concatenate([one.ids for one in parts]), np.concatenate([one.parts for one in parts]))
 
 
-def probabilities(outputs: Tensor) -> Tensor | None:
-    """[classes] of one query; None where the output is no classes."""
-    return outputs[0].softmax(-1) if outputs.ndim == 2 and outputs.shape[1] > 1 else None
+def _chances(outputs: Tensor) -> Tensor | None:
+    """Probabilities of one query's classes; of a single logit, those of no and yes."""
+    if outputs.numel() == 1:
+        yes = outputs.sigmoid().reshape(1)
+        return torch.cat([1 - yes, yes])
+    return outputs[0].softmax(-1) if outputs.ndim == 2 else None
 
 
 def cards(answer: Answer, facts: Facts, said: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
@@ -306,7 +315,7 @@ def cards(answer: Answer, facts: Facts, said: Callable[[int], dict[str, Any]]) -
 def query_card(answer: Answer, query: Query, facts: Facts, said: dict[str, Any]) -> dict[str, Any]:
     """The `query` trait."""
     asked = answer.asked
-    chances = probabilities(asked.outputs)
+    chances = asked.chances
     yhat = None if chances is None else int(chances.argmax())
     own = query.training if query.training is not None else answer.same_as
     given = query.given if own is None else facts.card(own)["y"]

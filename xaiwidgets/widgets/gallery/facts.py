@@ -43,7 +43,8 @@ class Facts:
         """Read from an index. `label_kind`: "class", "number" or "other"."""
         losses, norms = index.column("loss"), index.column("norm")
         yhat = index.column("predicted")[:, -1]
-        classes = label_kind == "class" and bool((yhat >= 0).all())
+        y = None if label_kind == "other" else index.column("label")
+        classes = y is not None and bool((yhat >= 0).all() and (y == y.astype(np.int64)).all())
         margin = index.column("margin")[:, -1]
         # the probability of the label is the softmax of its logit: the largest other one differs by the margin
         conf = index.column("confidence")[:, -1] * np.exp(np.clip(-margin, 0, 80))
@@ -52,7 +53,7 @@ class Facts:
             loss=losses[:, -1],
             losses=losses.mean(0, dtype=np.float64),
             norms=norms,
-            y=None if label_kind == "other" else index.column("label"),
+            y=y.astype(np.int64) if y is not None and classes else y,
             yhat=yhat if classes else None,
             conf=np.minimum(conf, 1.0).astype(np.float32),
             dynamics=_dynamics(index) if classes else {},
