@@ -15,22 +15,18 @@ function commonLabel(store: GalleryStore): number | null {
   return labels.size === 1 ? ([...labels][0] ?? null) : null;
 }
 
+/** Nothing in it changes its width with the example: what is below must not move. */
 export function VerdictBar({ store }: { store: GalleryStore }) {
   const targets = store.targets.value;
   const selected = store.selection.value.length;
   const one = targets.length === 1 ? store.verdicts.value[targets[0] ?? -1] : undefined;
   const label = commonLabel(store);
   const none = targets.length === 0;
-  const whom = none
-    ? "select an example first"
-    : targets.length === 1
-      ? `#${targets[0]}`
-      : `${targets.length} selected`;
+  const names = store.names.value;
+  const whom = none ? "Verdict" : targets.length === 1 ? `#${targets[0]}` : `${targets.length} selected`;
   return (
     <div class="xw-verdicts" role="group" aria-label="verdict">
-      <span class="xw-label">
-        Verdict for <span class="xw-number xw-verdict-whom">{none ? "…" : whom}</span>
-      </span>
+      <span class="xw-number xw-verdict-whom">{whom}</span>
       <span class="xw-verdict-buttons">
         {VERDICTS.map((verdict, index) => (
           <button
@@ -44,34 +40,31 @@ export function VerdictBar({ store }: { store: GalleryStore }) {
             onClick={() => store.judge(one?.verdict === verdict ? null : verdict)}
           >
             <kbd class="xw-key">{index + 1}</kbd> {verdict}
-            {verdict === "relabel" && label !== null && (
-              <span>
-                →<bdi>{store.className(label)}</bdi>
+            {verdict === "relabel" && names.length > 0 && (
+              <span class="xw-card-wrong">
+                → <bdi>{label === null ? "…" : store.className(label)}</bdi>
               </span>
             )}
           </button>
         ))}
-        {store.names.value.length > 0 && !none && (
+        {names.length > 0 && (
           <Menu
             label="relabel as"
             value={one?.verdict === "relabel" && one.label !== null ? String(one.label) : ""}
             items={[
-              { value: "", title: "relabel as…", disabled: true },
-              ...store.names.value.map((title, y) => ({ value: String(y), title })),
+              { value: "", title: "as…", disabled: true },
+              ...names.map((title, y) => ({ value: String(y), title })),
             ]}
+            offReason={none ? "select an example first" : ""}
             onChoose={(y) => store.judge("relabel", targets, Number(y))}
           />
         )}
       </span>
       <span class="xw-verdict-rest">
-        {selected > 0 && (
-          <>
-            <span class="xw-number">{selected} selected</span>
-            <button type="button" class="xw-link" onClick={() => store.select([])}>
-              clear
-            </button>
-          </>
-        )}
+        <span class="xw-number">{selected} selected</span>
+        <button type="button" class="xw-button" disabled={selected === 0} onClick={() => store.select([])}>
+          clear
+        </button>
         <button
           type="button"
           class="xw-button"

@@ -103,11 +103,11 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
               id={`${store.uid}-panel`}
               aria-labelledby={`${store.uid}-tab-${tab}`}
             >
+              <VerdictBar store={store} />
               <Panel store={store} />
               {tab !== "influence" && <DetailPanel store={store} />}
             </div>
           </div>
-          <VerdictBar store={store} />
           <GalleryTable store={store} />
           <GalleryFooter store={store} />
         </>
