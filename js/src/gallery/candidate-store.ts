@@ -6,11 +6,11 @@ import { computed, effect, signal as makeSignal, type ReadonlySignal, type Signa
 import { BaseStore } from "../lib/base-store";
 import { formatNumber } from "../lib/format";
 import { listen, type Model } from "../lib/host";
-import { bytesOf, floatsOf, inflate } from "../lib/transport";
 import { type Candidates, decodeCandidates, partsOf, scoresOf, type Weighing } from "./candidates";
 import { type Columns, decodeColumns } from "./columns";
 import { Contents } from "./contents";
 import { Lazy } from "./lazy";
+import { decodePair } from "./pair";
 import { type Picture, Pictures } from "./pictures";
 import {
   type Filterable,
@@ -33,6 +33,8 @@ import {
   type Item,
   type Medium,
   NO_FILTERS,
+  NO_QUERY,
+  NO_RANK,
   type Pair,
   type Query,
   type Rank,
@@ -46,26 +48,6 @@ import {
 
 /** Proponents of more than this share of the sampled queries say little about one of them. */
 export const HUB_SHARE = 0.3;
-
-const NO_QUERY: Query = { key: "q0", y: null, yhat: null, conf: null, loss: null, training_id: null };
-const NO_RANK: Rank = {
-  stored: 0,
-  scanned: 0,
-  total: 0,
-  final: false,
-  exact: true,
-  approximations: [],
-  totals: null,
-  approximate_totals: false,
-  hist: null,
-  missing: [],
-  hub_sample: 0,
-  hub_leading: 0,
-  modes_complete: true,
-  title: "",
-  unit: "",
-  seconds: 0,
-};
 
 export class CandidateStore extends BaseStore {
   // --- traits ---
@@ -356,14 +338,4 @@ export class CandidateStore extends BaseStore {
     ];
     for (const stop of stops) this.lifetime.addEventListener("abort", stop, { once: true });
   }
-}
-
-async function decodePair(pair: Pair | null, data: unknown): Promise<readonly [Float32Array, Float32Array] | null> {
-  const raw = bytesOf(data);
-  if (!pair || pair.error || raw.byteLength === 0) return null;
-  const [query, example] = (pair.shapes ?? [pair.shape ?? [0], pair.shape ?? [0]]).map((shape) =>
-    shape.reduce((product, side) => product * side, 1),
-  ) as [number, number];
-  const values = floatsOf(await inflate(raw), "int8", pair.scale, query + example);
-  return [values.subarray(0, query), values.subarray(query)];
 }

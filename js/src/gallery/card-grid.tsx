@@ -66,7 +66,7 @@ export function CardGrid({ store, area, label, long = false, order = "", onPage 
     const id = store.idAt(area, place);
     if (id !== null) ids.push(id);
   }
-  useEffect(() => store.want(ids), [ids.join()]);
+  useEffect(() => store.want(ids), [ids.join(), store.live]);
 
   const cursor = store.cursor.value;
   const here = cursor?.area === area ? store.placeOf(cursor) : -1;

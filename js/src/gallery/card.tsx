@@ -67,7 +67,7 @@ export function Labels({ store, id }: { store: GalleryStore; id: number }) {
             ⚑
           </span>
         )}
-        {dup !== null && <span title={`the same as #${dup}`}>⧉</span>}
+        {dup !== null && <span title={`the same as #${dup}`}>=</span>}
       </span>
       {differs && (
         <span class="xw-card-line xw-card-wrong" title="what the model says">

@@ -1,7 +1,21 @@
 // Reading a comparison: the two maps have one scale, whatever the medium.
 
 import { clipRange } from "../lib/percentile";
+import { bytesOf, floatsOf, inflate } from "../lib/transport";
 import type { Pair } from "./traits";
+
+export async function decodePair(
+  pair: Pair | null,
+  data: unknown,
+): Promise<readonly [query: Float32Array, example: Float32Array] | null> {
+  const raw = bytesOf(data);
+  if (!pair || pair.error || raw.byteLength === 0) return null;
+  const [query, example] = (pair.shapes ?? [pair.shape ?? [0], pair.shape ?? [0]]).map((shape) =>
+    shape.reduce((product, side) => product * side, 1),
+  ) as [number, number];
+  const values = floatsOf(await inflate(raw), "int8", pair.scale, query + example);
+  return [values.subarray(0, query), values.subarray(query)];
+}
 
 /** Beyond it lie the few strongest values. */
 export const PAIR_CLIP = 99.5;

@@ -19,10 +19,14 @@ export function QueryCard({ store }: { store: GalleryStore }) {
       )}
       <figcaption>
         <dl class="xw-query-facts">
-          <dt class="xw-quiet">predicted</dt>
-          <dd>
-            <bdi>{store.className(yhat)}</bdi> {conf !== null && <span class="xw-number">{formatScore(conf)}</span>}
-          </dd>
+          {yhat !== null && (
+            <>
+              <dt class="xw-quiet">predicted</dt>
+              <dd>
+                <bdi>{store.className(yhat)}</bdi> {conf !== null && <span class="xw-number">{formatScore(conf)}</span>}
+              </dd>
+            </>
+          )}
           {y !== null && (
             <>
               <dt class="xw-quiet">label</dt>

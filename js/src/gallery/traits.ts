@@ -34,6 +34,8 @@ export interface Query extends Content {
   training_id: number | null;
 }
 
+export const NO_QUERY: Readonly<Query> = { key: "q0", y: null, yhat: null, conf: null, loss: null, training_id: null };
+
 export interface Checkpoint {
   name: string;
   learning_rate: number;
@@ -89,6 +91,25 @@ export interface Rank {
   unit: string;
   seconds: number;
 }
+
+export const NO_RANK: Readonly<Rank> = {
+  stored: 0,
+  scanned: 0,
+  total: 0,
+  final: false,
+  exact: true,
+  approximations: [],
+  totals: null,
+  approximate_totals: false,
+  hist: null,
+  missing: [],
+  hub_sample: 0,
+  hub_leading: 0,
+  modes_complete: true,
+  title: "",
+  unit: "",
+  seconds: 0,
+};
 
 export type FieldName =
   | "ids"
