@@ -90,7 +90,7 @@ function TextFilter({ store }: { store: GalleryStore }) {
       type="search"
       class="xw-text-field xw-filter-text"
       aria-label="only examples with this text, class or number"
-      placeholder={store.medium.value === "image" ? "class or number" : "text, class or number"}
+      placeholder={store.medium.value === "text" ? "text, class or number" : "class or number"}
       spellcheck={false}
       autocomplete="off"
       value={draft}

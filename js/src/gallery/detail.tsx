@@ -69,7 +69,7 @@ function Facts({ store, item }: { store: GalleryStore; item: Item }) {
       )}
       <SelfInfluence store={store} item={item} />
       {hub !== null && sample > 0 && (
-        <Fact name="leads for" title="share of sampled training examples, taken as queries, that have it in the lead">
+        <Fact name="leads for">
           {formatPercent(hub, 0)} <span class="xw-quiet">of {formatCount(sample)} sampled queries</span>
         </Fact>
       )}

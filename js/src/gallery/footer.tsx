@@ -12,7 +12,6 @@ const PYTHON_LINES = [
   { text: "w.selected_indices", means: "what is selected" },
   { text: "w.verdicts_frame()", means: "the verdicts as a table" },
   { text: "w.subset(dataset)", means: "the data set after the verdicts" },
-  { text: 'w.to_html("examples.html")', means: "a page that works without a kernel" },
 ];
 
 const CAVEAT =
