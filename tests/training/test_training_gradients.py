@@ -196,7 +196,7 @@ def test_a_module_used_twice_and_a_residual_added_in_place():
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-@pytest.mark.parametrize("tokens", [4, 5, 3])
+@pytest.mark.parametrize("tokens", [4, 5])
 def test_transformer_layers(batch_first, tokens):
     torch.manual_seed(0)
 

@@ -37,7 +37,8 @@ def batch_norm(watched: Watched, given: Given) -> Plan | None:
     def normalised(values: Tensor) -> Tensor:
         one_each = [-1, *[1] * (values.ndim - 2)]
         shift, factor = (one.to(values.dtype).view(one_each) for one in (centre, scale))
-        return (values - shift) * factor
+        scaled: Tensor = (values - shift) * factor
+        return scaled
 
     return _scaled(watched, given, 1, normalised)
 

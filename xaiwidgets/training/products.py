@@ -23,6 +23,9 @@ from .unfold import Patches
 FORMED_AT_ONCE = 2**22
 """Numbers of formed gradients, or of pairs of positions, at a time: larger pieces only cost memory."""
 
+UNFOLDED_AT_ONCE = 2**20
+"""Numbers of patches at a time: what the cache holds."""
+
 Side = Tensor | Patches
 
 
@@ -52,7 +55,8 @@ class Outer:
         if self._formed is not None:
             return self._formed[rows]
         start, stop, _ = (slice(None) if self.small else rows).indices(self.rows)
-        steps = blocks(stop - start, self.groups * self.positions * (self.height + self.width))
+        size = self.groups * self.positions * self.width
+        steps = blocks(stop - start, size, FORMED_AT_ONCE if self.plain else UNFOLDED_AT_ONCE)
         formed = joined([self._form(slice(start + step.start, min(start + step.stop, stop))) for step in steps])
         if self.small:
             self._formed = formed
@@ -60,8 +64,10 @@ class Outer:
         return formed
 
     def _form(self, rows: slice) -> Tensor:
-        left, right = self.sides(rows)
-        return (left.flatten(0, 1).mT @ right.flatten(0, 1)).reshape(len(left), -1)
+        left, right = (side.flatten(0, 1) for side in self.sides(rows))
+        # the same numbers either way; matrix products are faster with more columns than rows
+        formed = left.mT @ right if self.height <= self.width else (right.mT @ left).mT
+        return formed.reshape(-1, self.numel)
 
     def form_cost(self) -> int:
         """Multiplications for one row."""
@@ -164,9 +170,9 @@ def added(pieces: Iterable[Tensor]) -> Tensor:
     return functools.reduce(torch.add, pieces)
 
 
-def blocks(rows: int, size: int) -> Iterator[slice]:
-    """Slices of the rows, each of at most FORMED_AT_ONCE numbers."""
-    step = max(1, FORMED_AT_ONCE // max(1, size))
+def blocks(rows: int, size: int, most: int = FORMED_AT_ONCE) -> Iterator[slice]:
+    """Slices of the rows, each of at most so many numbers."""
+    step = max(1, most // max(1, size))
     return (slice(start, start + step) for start in range(0, rows, step))
 
 

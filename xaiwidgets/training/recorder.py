@@ -51,8 +51,10 @@ class Recorder:
         self.model, self.loss = Called(model, call), loss
         self.parameters, self.left_out = _chosen(model, layers)
         self.fallback: dict[str, str] = {}
-        for parameter in model.parameters():
+        every = list(model.parameters())
+        for parameter in every:
             parameter.requires_grad_(False)
+        self._tensors = [*every, *model.buffers()]
         self._loop = Fallback(self.model, loss, self.parameters)
         self._layouts: dict[Key, Layout] = {}
         self._overwritten: set[Key] = set()
@@ -121,9 +123,7 @@ class Recorder:
 
     def _watched(self, inputs: Any, labels: Tensor) -> tuple[Watch, Tensor, Tensor]:
         wanted = {name: one for name, one in self.parameters.items() if name not in self.fallback}
-        others = [one for one in self.model.parameters() if not any(one is parameter for parameter in wanted.values())]
-        constants = [*others, *self.model.buffers()]
-        watch = Watch(wanted, constants, len(labels), overwritten=self._overwritten, shared=self._shared)
+        watch = Watch(wanted, self._tensors, len(labels), overwritten=self._overwritten, shared=self._shared)
         with watch:
             output = self.model(inputs)
         losses = self.loss(output, labels)

@@ -57,7 +57,7 @@ class Watch(TorchFunctionMode):
     """The mode.
 
     parameters  those whose gradients are wanted, by name
-    constants   the model's other tensors: they are the same for every row
+    constants   the model's tensors: they are the same for every row
     rows        the size of the batch
     overwritten operations whose inputs the model changes later, which are therefore copied
     shared      operations that only look as if they made a copy for each row
@@ -102,7 +102,9 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        given = list(tensors_in((args, kwargs)))
+        given = [value for value in args if isinstance(value, Tensor)]
+        if kwargs or any(isinstance(value, tuple | list | Mapping) for value in args):
+            given = list(tensors_in((args, kwargs)))
         if getattr(func, "__name__", "") in SHAPED:
             given = given[:1]
         touched = tuple(dict.fromkeys(filter(None, map(self.name, given))))
