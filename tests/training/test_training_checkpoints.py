@@ -62,7 +62,13 @@ def test_modules_dicts_and_functions():
     def in_place(model, number):
         model.load_state_dict(net(number).state_dict())
 
-    given = [net(1), net(1).state_dict(), lambda _: net(1), lambda _: net(1).state_dict(), lambda model: in_place(model, 1)]
+    given = [
+        net(1),
+        net(1).state_dict(),
+        lambda _: net(1),
+        lambda _: net(1).state_dict(),
+        lambda model: in_place(model, 1),
+    ]
     mine = net()
     found = Checkpoints(given, mine, learning_rates=0.5)
     assert same(mine, net()), "functions are given a copy"

@@ -116,7 +116,9 @@ def test_a_checkpoint_that_is_gone_is_named_and_the_rest_answers(stored, tmp_pat
     few = opened.influence(run.queries, [1, 2, 3, 4], method="tracin_projected")
     assert np.corrcoef(few.scores.ravel(), result.scores.ravel())[0, 1] > 0.8, "the sketches of those that are there"
     with pytest.raises(ModelError) as caught:
-        TrainingIndex.open(path, model=run.model, dataset=run.rows, checkpoints=[run.model.state_dict() | {"0.bias": torch.ones(6)}])
+        TrainingIndex.open(
+            path, model=run.model, dataset=run.rows, checkpoints=[run.model.state_dict() | {"0.bias": torch.ones(6)}]
+        )
     assert caught.value.code == "other_checkpoints"
 
 
@@ -163,8 +165,12 @@ def test_k_keeps_the_leaders_of_everything():
         leaders = index.influence(run.queries, k=4, candidates=candidates)
         for side in ("proponents", "opponents"):
             expected, found = getattr(everything, side)(4), getattr(leaders, side)(4)
-            assert np.array_equal(expected[0], found[0]), (candidates, side)
-            assert np.allclose(expected[1], found[1], rtol=1e-4, atol=1e-6)
+            if candidates == "all":
+                assert np.array_equal(expected[0], found[0])
+            else:  # the sketches may overlook one
+                assert np.isin(found[0], expected[0]).mean() >= 0.9
+            truth = np.take_along_axis(everything.scores, found[0], 1)
+            assert np.allclose(truth, found[1], rtol=1e-4, atol=1e-6)
         assert leaders.scores.shape == (4, 8)
         assert (np.diff(leaders.scores, axis=1) <= 0).all(), "largest first"
         assert np.allclose(leaders.per_checkpoint.sum(2), leaders.scores, rtol=1e-4, atol=1e-6)
@@ -192,8 +198,8 @@ def test_a_shortlist_is_named_and_only_it_is_scored():
     assert "sketched" in pages[0].approximations[0]
     last = pages[-1]
     assert last.exact
-    assert last.approximations[0] == f"leaders looked for among the {len(set(asked) - {0}):,} examples that lead by the index's sketches"
-    assert len(set(asked)) <= 101
+    assert "among the 100 examples" in last.approximations[0], "50 at each end"
+    assert len(set(asked) - {0}) in (99, 100), "0 is looked at for the form of the data"
     assert last.progress == (300, 300)
 
 
@@ -274,7 +280,16 @@ def test_saving_and_loading(tmp_path):
     assert repr(back) == repr(result)
     for name in ("scores", "indices", "per_checkpoint", "labels", "predicted"):
         assert np.array_equal(getattr(back, name), getattr(result, name))
-    for name in ("checkpoints", "learning_rates", "parameters", "approximations", "missing", "notes", "progress", "kept"):
+    for name in (
+        "checkpoints",
+        "learning_rates",
+        "parameters",
+        "approximations",
+        "missing",
+        "notes",
+        "progress",
+        "kept",
+    ):
         assert getattr(back, name) == getattr(result, name), name
     assert np.array_equal(back.totals.counts, result.totals.counts)
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")

@@ -21,7 +21,11 @@ def gradients(model, inputs, labels, names, loss):
     parameters = [parameter for name, parameter in model.named_parameters() if name in names]
     rows = []
     for row in range(len(labels)):
-        one = {key: value[row : row + 1] for key, value in inputs.items()} if isinstance(inputs, dict) else inputs[row : row + 1]
+        one = (
+            {key: value[row : row + 1] for key, value in inputs.items()}
+            if isinstance(inputs, dict)
+            else inputs[row : row + 1]
+        )
         output = model(**one).logits if isinstance(one, dict) else model(one)
         found = torch.autograd.grad(loss(output, labels[row : row + 1]).sum(), parameters, allow_unused=True)
         flat = [torch.zeros(p.numel()) if g is None else g.flatten() for g, p in zip(found, parameters, strict=True)]
@@ -63,8 +67,12 @@ def trained():
 def test_tracin_is_what_it_is_defined_to_be(normalise):
     example, rows, queries, index = trained()
     result = index.influence(queries, normalise=normalise)
-    assert np.array_equal(result.labels, example.model(queries).argmax(1).numpy()), "None asks about the predicted class"
-    expected = brute(example.model, example.checkpoints, rows, (queries, torch.from_numpy(result.labels)), normalise=normalise)
+    assert np.array_equal(result.labels, example.model(queries).argmax(1).numpy()), (
+        "None asks about the predicted class"
+    )
+    expected = brute(
+        example.model, example.checkpoints, rows, (queries, torch.from_numpy(result.labels)), normalise=normalise
+    )
     close(result.per_checkpoint, expected)
     close(result.scores, expected.sum(2))
     assert result.exact
@@ -76,12 +84,18 @@ def test_the_last_layer_with_its_bias():
     example, rows, queries, index = trained()
     result = index.influence(queries, example.query_labels, method="tracin_last_layer")
     names = ["7.weight", "7.bias"]
-    close(result.per_checkpoint, brute(example.model, example.checkpoints, rows, (queries, example.query_labels), names=names))
+    close(
+        result.per_checkpoint,
+        brute(example.model, example.checkpoints, rows, (queries, example.query_labels), names=names),
+    )
     assert not result.exact
     assert result.approximations == ("gradients of one layer only, weight and bias",)
     first = index.influence(queries, example.query_labels, method="tracin_last_layer", layer="0")
     names = ["0.weight", "0.bias"]
-    close(first.scores, brute(example.model, example.checkpoints, rows, (queries, example.query_labels), names=names).sum(2))
+    close(
+        first.scores,
+        brute(example.model, example.checkpoints, rows, (queries, example.query_labels), names=names).sum(2),
+    )
 
 
 @pytest.mark.parametrize(("method", "normalise"), [("gradient_dot", "none"), ("gradient_cosine", "cosine")])
@@ -196,7 +210,12 @@ def test_methods_and_parameters_are_checked_before_any_work():
     ):
         with pytest.raises(ParameterError, match=match):
             index.stream(queries, **options)
-    for labels, match in (([10] * 4, "10 classes"), ([-1] * 4, "Label -1"), ([1, 2], "4 queries"), ("three", "no labels")):
+    for labels, match in (
+        ([10] * 4, "10 classes"),
+        ([-1] * 4, "Label -1"),
+        ([1, 2], "4 queries"),
+        ("three", "no labels"),
+    ):
         with pytest.raises(InputError, match=match):
             index.stream(queries, labels)
     with pytest.raises(InputError, match=r"inputs\[None\]"):
@@ -227,7 +246,9 @@ def test_bert_of_dict_items_and_checkpoint_files(shared):
     before = copy.deepcopy(model.state_dict())
     index = TrainingIndex.build(model, items, checkpoints=folder, learning_rates=RATES, progress=False)
     assert index.checkpoints == ("epoch-1", "epoch-3", "epoch-6")
-    queries = dict(tokenizer(["a sad , lovely film", "it never works"], padding="max_length", max_length=12, return_tensors="pt"))
+    queries = dict(
+        tokenizer(["a sad , lovely film", "it never works"], padding="max_length", max_length=12, return_tensors="pt")
+    )
     result = index.influence(queries)
     test = queries, torch.from_numpy(result.labels)
     expected = brute_bert(model, index.spec.checkpoints, (encoded, labels), test)
@@ -282,5 +303,7 @@ def test_a_custom_loss_and_a_custom_call():
 
     index = TrainingIndex.build(model, data, checkpoints=[model], loss=smooth, forward=doubled, progress=False)
     result = index.influence(data[0][:2], data[1][:2])
-    expected = brute(model, [model.state_dict()], (2 * data[0], data[1]), (2 * data[0][:2], data[1][:2]), loss=smooth, rates=[1.0])
+    expected = brute(
+        model, [model.state_dict()], (2 * data[0], data[1]), (2 * data[0][:2], data[1][:2]), loss=smooth, rates=[1.0]
+    )
     close(result.scores, expected.sum(2))
