@@ -6,6 +6,7 @@ histogram. The first page is there after the first block.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def top(
         raise ParameterError("parameter_range", f"k={k}: at least one example is asked for")
     total = len(shards) if candidates is None else len(np.unique(candidates))
     best, worst, tally = _Leading(len(vectors), k), _Leading(len(vectors), k), Tally(len(vectors))
-    scanned, shown = 0, 0.0
+    scanned, shown = 0, -math.inf
     for positions, raw in scores(vectors, shards, candidates=candidates):
         if interrupt is not None:
             interrupt()
