@@ -26,7 +26,7 @@ function CoverageText({ store }: { store: GalleryStore }) {
   const { opponents } = store.shown.value;
   const against = shareOf(opponents, store.rank.value.totals?.negative);
   return (
-    <span class="xw-coverage" title="sums of scores">
+    <span class="xw-coverage" title="sums of the scores on show and of all examples">
       {covered.count === 1 ? "This proponent is " : `These ${covered.count} proponents are `}
       {store.rank.value.approximate_totals && "about "}
       <strong>{formatPercent(covered.share)}</strong> of all positive influence
