@@ -226,7 +226,7 @@ def test_broken_examples_break_only_themselves(monkeypatch: pytest.MonkeyPatch) 
         data.rotten = True
         pair = made.compare(7)
         assert "cannot read" in pair["error"]["title"]
-        made._pictures.clear()
+        made._keepsakes._pictures.clear()
         ask(made, target=5)
         assert made.status == "error"
         assert made.items == items

@@ -1,8 +1,6 @@
 """ExampleGallery: which training examples made a model say so. Twin of js/src/widgets/examples.tsx."""
 
-import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,32 +9,26 @@ import traitlets
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.live.jobs import Gate, LatestJob, State, Token
-from xaiwidgets.live.pictures import encode
 from xaiwidgets.training.influence import Influence
 from xaiwidgets.training.registry import find_training_method
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.gallery import words as said
-from xaiwidgets.widgets.gallery.answers import Answer, Answers, Asked, cards, ends, query_card
+from xaiwidgets.widgets.gallery.answers import Answer, Answers, Asked
 from xaiwidgets.widgets.gallery.asks import Query
+from xaiwidgets.widgets.gallery.cards import SAVED_PICTURES, Keepsakes, cards, ends, query_card
 from xaiwidgets.widgets.gallery.errands import Errands
 from xaiwidgets.widgets.gallery.figure import Shown, figure
-from xaiwidgets.widgets.gallery.media import SIDE, ImageMedia, cut, small
+from xaiwidgets.widgets.gallery.media import ImageMedia
 from xaiwidgets.widgets.gallery.pack import pack_floats, plain_list
 from xaiwidgets.widgets.gallery.pair import Pairs, joined, pair_traits
 from xaiwidgets.widgets.gallery.state import GalleryState
 from xaiwidgets.widgets.gallery.verdicts import Corrected, frame
 from xaiwidgets.widgets.provenance import versions
-from xaiwidgets.widgets.questions import keep, whole
+from xaiwidgets.widgets.questions import whole
 from xaiwidgets.widgets.summary import class_bars
 
-log = logging.getLogger(__name__)
-
 PROGRESS_EVERY = 0.1
-SAVED_PICTURES = 24
-"""A side, and of the triage: what a saved page shows."""
-KEEP_PICTURES = 400
-KEEP_CARDS = 4_000
 FIGURE_ROWS = 8
 
 Callback = Callable[[int, dict[str, Any] | None], object]
@@ -60,8 +52,7 @@ class ExampleGallery(GalleryState):
         self._answers, self._pairs, self._labels = answers, pairs, labels
         self._gate = Gate()
         self._callbacks: list[Callback] = []
-        self._pictures: OrderedDict[int, bytes] = OrderedDict()
-        self._cards: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._keepsakes = Keepsakes(answers.album, answers.facts)
         facts, checkpoints = answers.facts, answers.spec.checkpoints
         meta, columns = facts.packed()
         super().__init__(
@@ -179,8 +170,8 @@ class ExampleGallery(GalleryState):
     def _written(self, answer: Answer, query: Query) -> dict[str, Any]:
         """Everything that a page gets of an answer. Reads the user's data: not under a lock."""
         answers, scored = self._answers, answer.scored
-        items = cards(answer, answers.facts, self._card)
-        card = query_card(answer, query, answers.facts, self._query_card(query))
+        items = cards(answer, answers.facts, self._keepsakes.card)
+        card = query_card(answer, query, answers.facts, self._keepsakes.query_card(query))
         rank = answer.rank | (
             {} if answer.hubs is None else {"hub_sample": answer.hubs.sample, "hub_leading": answer.hubs.leading}
         )
@@ -195,11 +186,11 @@ class ExampleGallery(GalleryState):
             "query_norms": [] if scored.query_norms is None else plain_list(scored.query_norms),
         }  # fmt: skip
         leaders = ends(scored, "dot", None, card["training_id"], SAVED_PICTURES)
-        own = self._own_picture(query, card["key"])
+        own = self._keepsakes.query_picture(query, card["key"])
         if own:
             traits["sprites"] = self.sprites | own
         if answer.final:
-            traits |= self._keepsakes(own, items, leaders)
+            traits |= self._keepsakes.saved(own, items, leaders)
         dot = scored.by("dot")
         listed = tuple([items[row] | {"score": float(dot[row])} for row in side[: said.SHOWN]] for side in leaders)
         traits["caption"] = said.caption(question, card, (listed[0], listed[1]), self.names, rank)
@@ -208,48 +199,6 @@ class ExampleGallery(GalleryState):
             answers.regression, self._weight(traits),
         ))  # fmt: skip
         return traits
-
-    def _keepsakes(
-        self, own: dict[str, bytes], items: Sequence[dict[str, Any]], leaders: tuple[list[int], list[int]]
-    ) -> dict[str, Any]:
-        """What a saved page shows without a kernel: pictures of those that lead, of the triage, and of the query."""
-        suspicious = self._answers.facts.suspicious(SAVED_PICTURES)
-        if self.medium == "image":
-            wanted = dict.fromkeys([items[row]["id"] for side in leaders for row in side] + suspicious)
-            pictures = {str(position): self._picture(position) for position in wanted}
-            return {"sprites": own | {key: data for key, data in pictures.items() if data}}
-        stored = {item["id"] for item in items}
-        rest = {str(position): self._card(position) for position in suspicious if position not in stored}
-        name = "text" if self.medium == "text" else "cells"
-        return {"texts" if name == "text" else "cells": {position: card[name] for position, card in rest.items()}}
-
-    def _own_picture(self, query: Query, key: str) -> dict[str, bytes]:
-        pixels = self._answers.album.media.pixels(query.inputs)
-        return {} if pixels is None else {key: encode(small(pixels, SIDE))}
-
-    def _picture(self, position: int) -> bytes:
-        """Nothing where the data set fails: the page asks for that one again, and is told why."""
-        if position not in self._pictures:
-            try:
-                sprite = self._answers.album.sprite(position)
-            except Exception:
-                log.debug("no picture of example %d", position, exc_info=True)
-                return b""
-            keep(self._pictures, position, sprite, KEEP_PICTURES)
-        return self._pictures[position]
-
-    def _card(self, position: int) -> dict[str, Any]:
-        if self.medium == "image":
-            return {}
-        if position not in self._cards:
-            keep(self._cards, position, self._answers.album.card(position), KEEP_CARDS)
-        return self._cards[position]
-
-    def _query_card(self, query: Query) -> dict[str, Any]:
-        if self.medium == "image":
-            return {}
-        own = {"text": query.text} if query.text is not None else None
-        return cut(own or self._answers.album.media.card(query.inputs, query.training))
 
     def _names(self, asked: Asked) -> list[str]:
         """Every class's name: as many as the model has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +24,8 @@ from .asks import Menu, Query, Request
 from .facts import Facts
 from .hubs import Hubs, find_duplicates, find_hubs, find_query
 from .media import Album
-from .pack import finite
 from .pair import Model
-from .ranking import Scored, histogram, leading, stored, totals, without
+from .ranking import Scored, histogram, stored, totals, without
 
 KEEP_ANSWERS = 8
 MOST = 100
@@ -297,44 +296,6 @@ def _chances(outputs: Tensor) -> Tensor | None:
         yes = outputs.sigmoid().reshape(1)
         return torch.cat([1 - yes, yes])
     return outputs[0].softmax(-1) if outputs.ndim == 2 else None
-
-
-def cards(answer: Answer, facts: Facts, said: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The `items` trait. `said`: the text or the cells of an example."""
-    shares = answer.hubs
-    twins = answer.duplicates or {}
-    return [
-        {
-            "id": position, **facts.card(position), "hub": None if shares is None else shares.share(position),
-            "dup": twins.get(position), **said(position),
-        }
-        for position in map(int, answer.scored.ids)
-    ]  # fmt: skip
-
-
-def query_card(answer: Answer, query: Query, facts: Facts, said: dict[str, Any]) -> dict[str, Any]:
-    """The `query` trait."""
-    asked = answer.asked
-    chances = asked.chances
-    yhat = None if chances is None else int(chances.argmax())
-    own = query.training if query.training is not None else answer.same_as
-    given = query.given if own is None else facts.card(own)["y"]
-    return {
-        "key": f"q{answer.request.input}", "y": given, "yhat": yhat,
-        "conf": None if chances is None or yhat is None else float(chances[yhat]), "loss": finite(asked.loss),
-        "label": asked.label, "training_id": own, **said,
-    }  # fmt: skip
-
-
-def ends(
-    scored: Scored, mode: str, mask: Sequence[bool] | None, own: int | None, count: int
-) -> tuple[list[int], list[int]]:
-    """Rows of the leading proponents and opponents, without the query itself."""
-    scores = scored.by(mode, mask)
-    if own is not None:
-        scores = np.where(scored.ids == own, 0.0, scores)
-    proponents, opponents = leading(scores, count)
-    return proponents.tolist(), opponents.tolist()
 
 
 def _ranked(request: Request) -> bool:
