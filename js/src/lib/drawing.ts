@@ -1,6 +1,7 @@
 // How every kind of widget enters a page and leaves it.
 
 import { type ComponentChild, render } from "preact";
+import { keepFocus } from "./focus";
 import type { Model } from "./host";
 import type { Draw } from "./view";
 
@@ -11,6 +12,7 @@ export function drawing(make: (model: Model, root: HTMLElement, lifetime: AbortS
     root.className = "xw-root";
     el.replaceChildren(root);
     render(make(model, root, lifetime), root);
+    keepFocus(root, lifetime);
     lifetime.addEventListener(
       "abort",
       () => {

@@ -14,3 +14,29 @@ export function useFocusWhileOpen(open: boolean, target: RefObject<HTMLElement |
     };
   }, [open, target]);
 }
+
+/**
+ * Keep the keyboard in a widget when what had the focus goes away: the page would hand it to the notebook, whose own keys cut
+ * and delete cells.
+ */
+export function keepFocus(root: HTMLElement, lifetime: AbortSignal): void {
+  let last: Element | null = null;
+  root.addEventListener(
+    "focusin",
+    (event) => {
+      last = event.target as Element;
+    },
+    { signal: lifetime },
+  );
+  const observer = new MutationObserver(() => {
+    if (!last || root.contains(last)) return;
+    last = null;
+    const { activeElement } = root.getRootNode() as Document | ShadowRoot;
+    const widget = root.firstElementChild;
+    if ((activeElement && activeElement !== document.body) || !(widget instanceof HTMLElement)) return;
+    widget.tabIndex = -1;
+    widget.focus({ preventScroll: true });
+  });
+  observer.observe(root, { childList: true, subtree: true });
+  lifetime.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
