@@ -25,7 +25,8 @@ def of_retraining(data: lab.Data) -> Iterator[Row]:
         gate = {lab.GAUSS_NEWTON: 0.4, lab.TRAK_10: 1 - found[lab.TRAK][0].mean}.get(title)
         yield Row(
             f"LDS on digits, {lab.SUBSETS} half-subsets × {lab.REPEATS} trainings: {title} ({seconds:.1f} s)",
-            f"{agreement.mean:.3f} ± {agreement.error:.3f}", baseline, 1 - agreement.mean, gate, "of 1 missing",
+            f"{agreement.mean:.3f} ± {agreement.error:.3f}", baseline,
+            *missing(agreement.mean, gate),
         )  # fmt: skip
     for title, agreement in lab.left_out((lab.GAUSS_NEWTON, "gradient product", lab.COSINE, lab.RANDOM)):
         yield Row(f"leaving out one, rank agreement, linear classifier: {title}", f"{agreement.mean:.3f}")
@@ -41,7 +42,7 @@ def of_classes(data: lab.Data) -> Iterator[Row]:
         gate = 0.01 if title == lab.COSINE else None
         yield Row(
             f"identical class, identical subclass (5 pairs of digits): {title}",
-            f"{same:.3f}, {sub:.3f}", "random 0.1", 1 - same, gate, "of 1 missing",
+            f"{same:.3f}, {sub:.3f}", "random 0.1", *missing(same, gate),
         )  # fmt: skip
     for title, agreement in lab.randomised(
         data, (lab.COSINE, "gradient product", "representer points", lab.FEATURES, lab.INPUTS)
@@ -72,5 +73,10 @@ def of_wrong_labels() -> Iterator[Row]:
 def wrong_row(what: str, auc: float, tenth: float, fifth: float, gate: float | None = None) -> Row:
     return Row(
         what, f"found {tenth:.0%} in the first 10 %, {fifth:.0%} in 20 %; AUC {auc:.3f}",
-        "random 10 %, 20 %", 1 - fifth, gate, "of 1 missing",
+        "random 10 %, 20 %", *missing(fifth, gate),
     )  # fmt: skip
+
+
+def missing(value: float, gate: float | None) -> tuple[float | None, float | None, str]:
+    """The last cells of a row: only where something is held against a budget."""
+    return (None, None, "") if gate is None else (1 - value, gate, "of 1 missing")
