@@ -90,8 +90,10 @@ def test_what_makes_a_fingerprint_differ():
 def test_changed_labels_are_found_where_they_are_at_hand():
     changed = Y.clone()
     changed[11] += 1
-    assert TrainingData((X, changed)).relabelled(Y.numpy()).tolist() == [11]
-    assert TrainingData((X, Y)).relabelled(Y.numpy()).size == 0
+    where = np.arange(5, 15)
+    TrainingData((X, Y)).compare_labels(where, Y.numpy()[where])
+    with pytest.raises(InputError, match="label of training example 11 is not"):
+        TrainingData((X, changed)).compare_labels(where, Y.numpy()[where])
 
 
 class Endless(IterableDataset):

@@ -18,7 +18,7 @@ from xaiwidgets.engine.errors import InputError
 from . import manifest as manifests
 from .engines import Block, run
 from .indexer import Interrupt, Task, label_type
-from .shards import Shard, cannot_write, row_type
+from .shards import Shard, cannot_write, load, row_type
 from .sketch import projection_of
 from .spec import Spec
 
@@ -66,6 +66,9 @@ def build(
     blocks = _blocks(len(spec.data), manifest["block"])
     yield Progress(0, len(spec.data), "looking at what is there", None, None, 0)
     done = _whole(path, manifest, blocks, interrupt)
+    for start in done:
+        rows = load(Shard(path, start).rows)
+        spec.data.compare_labels(rows["id"], rows["label"])
     account = _Account(manifest, path, done)
     try:
         account.save()

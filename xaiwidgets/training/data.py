@@ -112,11 +112,18 @@ class TrainingData:
         """Tells this data set from others by its length and 64 evenly spaced examples with their labels."""
         return self._fingerprint
 
-    def relabelled(self, stored: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Positions whose label is not the stored one; none where looking would mean reading every example."""
+    def compare_labels(self, positions: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> None:
+        """Raise InputError if a label is not the stored one. Looks only where that does not mean reading every example."""
         if self._columns is None:
-            return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(label_column(self._columns[1][: len(stored)]) != stored)
+            return
+        changed = positions[label_column(self._columns[1][torch.from_numpy(positions.copy())]) != stored]
+        if len(changed):
+            raise InputError(
+                "data_changed",
+                f"The label of training example {changed[0]} is not the one in the index",
+                f"{len(changed):,} of {len(positions):,} labels differ.",
+                "Build an index of the data as they are now: overwrite=True, or another path=.",
+            )
 
     def _digest(self, position: int) -> bytes:
         digest = hashlib.blake2b(digest_size=16)

@@ -20,7 +20,6 @@ from .data import TrainingData
 from .dynamics import COLUMNS, Dynamics
 from .influence import Influence
 from .losses import Loss, loss_of
-from .manifest import NAME as MANIFEST
 from .preparing import Line, chunk_of, private_copy
 from .question import Positions, Question
 from .registry import Preparing, find_training_method
@@ -93,8 +92,6 @@ class TrainingIndex:
         spec = chunk_of(spec, batch_size)
         folder = tempfile.TemporaryDirectory(prefix="xaiwidgets-", ignore_cleanup_errors=True) if path is None else None
         where = Path(path if folder is None else folder.name)  # type: ignore[arg-type]  # one of them is there
-        if not overwrite and (where / MANIFEST).exists():
-            _same_labels(data, Shards(where))
         report = Line() if progress is True else progress or None
         for step in build(
             spec, path=where, projection=projection, engine=engine, overwrite=overwrite, interrupt=interrupt
@@ -152,7 +149,7 @@ class TrainingIndex:
                 else "As many examples, but not the same ones in the same order.",
                 "Pass the data set it was built of, or build it again.",
             )
-        _same_labels(data, shards)
+        data.compare_labels(shards.column("id"), shards.column("label"))
         files = [name for name in facts["files"] if name is not None]
         if checkpoints is None and len(files) < len(facts["files"]):
             raise ModelError(
@@ -297,17 +294,3 @@ class TrainingIndex:
         count = len(self.checkpoints)
         asked = "" if self._spec is not None else ", without model and data"
         return f"TrainingIndex({len(self):,} examples, {count} checkpoint{'s' * (count != 1)}, {stored}{asked}, {self.path})"
-
-
-def _same_labels(data: TrainingData, shards: Shards) -> None:
-    """A fingerprint of 64 examples does not see every label that was put right meanwhile."""
-    if len(data) != shards.manifest["rows"] or not shards.complete:
-        return
-    changed = data.relabelled(shards.column("label"))
-    if len(changed):
-        raise InputError(
-            "data_changed",
-            f"The label of example {changed[0]} is not the one in the index",
-            f"{len(changed):,} of {len(data):,} labels differ.",
-            "Build an index of the data as they are now: overwrite=True, or another path=.",
-        )
