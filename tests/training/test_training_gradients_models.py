@@ -223,6 +223,22 @@ def test_inputs_that_are_changed_in_place_after_their_use():
             torch.testing.assert_close(one, expected[name])
 
 
+def test_a_row_without_a_loss_spoils_no_other():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+    inputs, labels = images(5, 6), torch.arange(5) % 3
+    expected = one_by_one(model, cross_entropy, inputs, labels, ["0.weight"])["0.weight"]
+    inputs[2] = torch.nan
+    recorder = Recorder(model, cross_entropy)
+    for _ in range(2):
+        got = recorder.record(inputs, labels)
+        assert got.losses.isnan().tolist() == [False, False, True, False, False]
+        kept = [0, 1, 3, 4]
+        torch.testing.assert_close(got.dense()["0.weight"][kept], expected[kept])
+        torch.testing.assert_close(got.squared_norms()[kept].isnan(), torch.zeros(4, dtype=torch.bool))
+    assert not recorder.fallback
+
+
 def test_rows_that_depend_on_each_other_are_an_error():
     labels = torch.arange(6) % 3
     normalised = Headed(lambda m, x: m.norm(x), 6, norm=nn.BatchNorm1d(6))

@@ -143,8 +143,9 @@ class Recorder:
         new = rows > 1 and any(not self._placed(use, rows) for use in watch.uses)
         gradients = torch.autograd.grad(losses.sum(), edges, allow_unused=True, retain_graph=new)
         if new:
-            weights = weights_of(rows, losses)
-            weighted = torch.autograd.grad((weights * losses).sum(), edges, allow_unused=True)
+            finite = losses.detach().isfinite()
+            weights = weights_of(rows, losses) * finite
+            weighted = torch.autograd.grad(losses[finite] @ weights[finite], edges, allow_unused=True)
             for use, plain, other in zip(watch.uses, gradients, weighted, strict=True):
                 if plain is not None and other is not None and not self._placed(use, rows):
                     self._place(watch, use, plain, other, weights)
@@ -155,10 +156,11 @@ class Recorder:
         return layout is not None and layout.fits(use.lead, rows)
 
     def _place(self, watch: Watch, use: Use, plain: Tensor, weighted: Tensor, weights: Tensor) -> None:
+        plain, weighted = (one.nan_to_num(0, 0, 0) for one in (plain, weighted))  # of rows whose loss is none
         if not bool(weighted.any()):
             return
         layout, misfit = measured(use.lead, len(weights), plain, weighted, weights)
-        if layout is not None and misfit < (1e-3 if plain.dtype in (torch.float16, torch.bfloat16) else 1e-6):
+        if layout is not None and misfit < (1e-3 if plain.dtype in (torch.float16, torch.bfloat16) else 1e-4):
             self._layouts[use.key] = layout
         elif use.copied:
             self._shared.add(use.key)

@@ -85,7 +85,6 @@ class Watch(TorchFunctionMode):
         self._counts: dict[tuple[str, ...], int] = {}
         self._saved: list[tuple[Tensor, int]] = []
         self._copying = False
-        self._anchor = torch.zeros((), requires_grad=True)
 
     def name(self, value: Any) -> str:
         return self._names.get(id(value), "")
@@ -158,7 +157,8 @@ class Watch(TorchFunctionMode):
             if result._is_view():  # noqa: SLF001  # a change in place would go around the edge of a view
                 result = result.clone()
             if not result.requires_grad:
-                result = _Joined.apply(result, self._anchor)  # type: ignore[no-untyped-call]
+                anchor = torch.zeros((), device=result.device, requires_grad=True)
+                result = _Joined.apply(result, anchor)  # type: ignore[no-untyped-call]
             lead = tuple(result.shape[: plan.depth])
             self.uses.append(Use(key, plan, lead, get_gradient_edge(result), self._saved, copied is not None))
         elif not any(one.is_floating_point() for one in tensors_in(result)):
