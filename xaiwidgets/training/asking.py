@@ -19,6 +19,7 @@ from .scan import Page, Tally, Totals, top
 
 SHORTLIST_FACTOR, SHORTLIST_LEAST = 5, 50
 """So many times k examples a side and query are scored of those that lead in the index, and at least so many."""
+SKETCHED = "scores of sketched gradients, about to be computed exactly"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +91,8 @@ def _through_index(asked: Asked, k: int) -> Iterator[Influence]:
     wanted = max(SHORTLIST_FACTOR * k, SHORTLIST_LEAST)
     page: Page | None = None
     for page in top(vectors, question.stored, wanted, divisors=divisors, interrupt=question.interrupt):
-        words = ("scores of sketched gradients, about to be computed exactly",)
         progress = (page.scanned, page.total)
-        yield account.answer(_leading(page, k), progress, page.totals, clock.pause(), sketched=words)
+        yield account.answer(_leading(page, k), progress, page.totals, clock.pause(), sketched=(SKETCHED,))
         clock.go_on()
     assert page is not None  # noqa: S101 - an index has examples
     union = np.unique(np.concatenate([page.proponents[0], page.opponents[0]], axis=None))

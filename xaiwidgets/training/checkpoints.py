@@ -135,11 +135,11 @@ class Checkpoints(Sequence[Checkpoint]):
             except _Unusable as why:
                 self.missing.append((name, str(why)))
         if not self._all:
-            why = "; ".join(f"{name}: {reason}" for name, reason in self.missing)
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.missing)
             raise ModelError(
                 "no_checkpoints",
                 "None of the checkpoints can be used" if self.missing else "There are no checkpoints",
-                why,
+                reasons,
                 "Pass state dicts of this very model: files, modules or dicts.",
             )
         self.notes = tuple(_notes(self._all, learning_rates))
@@ -247,8 +247,8 @@ def _weights(path: Path) -> Path | None:
 
 
 def _rates(given: float | Sequence[float] | None, count: int) -> list[float]:
-    several = np.ndim(1.0 if given is None else given) > 0  # type: ignore[arg-type]
-    rates = [float(one) for one in given] if several else [1.0 if given is None else float(given)] * count  # type: ignore[union-attr,arg-type]
+    array = np.asarray(1.0 if given is None else given, dtype=np.float64)
+    rates: list[float] = array.tolist() if array.ndim else [float(array)] * count
     if len(rates) != count:
         raise ParameterError("learning_rates", f"{len(rates)} learning rates for {count} checkpoints")
     if not all(isfinite(rate) and rate >= 0 for rate in rates):
@@ -324,7 +324,7 @@ def _hash(state: State, names: Iterable[str]) -> str:
     for name in sorted(names):
         value = state[name].detach().cpu().contiguous()
         digest.update(f"{name}{value.dtype}{list(value.shape)}".encode())
-        digest.update(value.flatten().view(torch.uint8).numpy())
+        digest.update(value.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
