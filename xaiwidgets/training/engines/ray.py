@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from xaiwidgets.engine.errors import ExplainError, InputError
+from xaiwidgets.engine.errors import ExplainError, InputError, ModelError, ParameterError, TargetError
 from xaiwidgets.training.indexer import Indexer, Interrupt, Task
 
 from . import Block
@@ -25,6 +25,8 @@ except ImportError as error:
         "missing_package", 'engine="ray" needs Ray', str(error), "Install it: pip install 'xaiwidgets[ray]'."
     ) from error
 
+KINDS = {kind.__name__: kind for kind in (InputError, ModelError, ParameterError, TargetError)}
+"""A row has no place for an exception, so it carries the name and the words of one."""
 STORE = 200 * 2**20
 """Bytes of shared memory for a Ray of our own: rows of five numbers need little, the model and the data set the rest."""
 
@@ -67,7 +69,8 @@ def _rows(task: Task, blocks: Sequence[Block], interrupt: Interrupt) -> Iterator
         if interrupt is not None:
             interrupt()
         if row["error"]:
-            raise ExplainError(*json.loads(row["error"]))
+            kind, *arguments = json.loads(row["error"])
+            raise KINDS.get(kind, ExplainError)(*arguments)
         yield {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in row if name != "error"}
 
 
@@ -85,5 +88,5 @@ class _Writer:
         try:
             row = self.indexer.block(start, n)
         except ExplainError as error:
-            failed = json.dumps(error.args)
+            failed = json.dumps([type(error).__name__, *error.args])
         return {**{name: [value] for name, value in row.items()}, "error": [failed]}
