@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from xaiwidgets.engine.errors import ModelError, ParameterError
-from xaiwidgets.training.checkpoints import Checkpoints, model_hash
+from xaiwidgets.training.checkpoints import Checkpoints
+from xaiwidgets.training.weights import model_hash
 
 
 def net(seed: int = 0, width: int = 4) -> nn.Module:
@@ -104,11 +105,11 @@ def test_unusable_ones_are_named_and_the_others_go_on(tmp_path):
     broken["0.weight"] = broken["0.weight"] * torch.nan
     given = [
         tmp_path / "a.safetensors", tmp_path / "gone.pt", tmp_path / "cut.safetensors", tmp_path / "rubbish.pt",
-        tmp_path / "notes.txt", tmp_path / "list.pt", net(width=5), nn.Linear(2, 2), broken, 7, net(2),
+        tmp_path / "notes.txt", tmp_path / "list.pt", net(width=5), nn.Linear(2, 2), broken, 7, lambda _: 1 / 0, net(2),
     ]  # fmt: skip
-    found = Checkpoints(given, net(), learning_rates=[float(n) for n in range(11)])
-    assert found.names == ("a", "checkpoint 10")
-    assert found.learning_rates.tolist() == [0.0, 10.0], "each keeps its own"
+    found = Checkpoints(given, net(), learning_rates=[float(n) for n in range(12)])
+    assert found.names == ("a", "checkpoint 11")
+    assert found.learning_rates.tolist() == [0.0, 11.0], "each keeps its own"
     assert [one.number for one in found] == [0, 1]
     why = dict(found.missing)
     assert why["gone"] == "there is no such file"
@@ -120,7 +121,8 @@ def test_unusable_ones_are_named_and_the_others_go_on(tmp_path):
     assert "without 0.weight, 0.bias, 1.weight and 5 more; unknown: weight, bias" in why["checkpoint 7"]
     assert "0.weight holds numbers that are not finite" in why["checkpoint 8"]
     assert "int is neither" in why["checkpoint 9"]
-    assert len(why) == 9
+    assert why["checkpoint 10"] == "its function failed (ZeroDivisionError: division by zero)"
+    assert len(why) == 10
 
 
 def test_a_pickle_in_a_torch_file_is_not_run(tmp_path):

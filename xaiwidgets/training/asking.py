@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from .checkpoints import few
 from .influence import Array, Everything, Influence, Leaders
 from .losses import outcomes
 from .question import Question
 from .registry import Preparing, Scored, Step, TrainingMethod
 from .scan import Page, Tally, Totals, top
+from .weights import few
 
 SHORTLIST_FACTOR, SHORTLIST_LEAST = 5, 50
 """So many times k examples a side and query are scored of those that lead in the index, and at least so many."""

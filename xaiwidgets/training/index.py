@@ -15,7 +15,7 @@ from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
 
 from .asking import Asked, answers
 from .build import Progress, build
-from .checkpoints import Checkpoints, model_hash
+from .checkpoints import Checkpoints
 from .data import TrainingData
 from .dynamics import COLUMNS, Dynamics
 from .influence import Influence
@@ -25,6 +25,7 @@ from .question import Positions, Question
 from .registry import Preparing, find_training_method
 from .shards import Shards
 from .spec import Spec
+from .weights import model_hash
 
 Interrupt = Callable[[], None] | None
 Candidates = Sequence[int] | Positions | Literal["all"] | None

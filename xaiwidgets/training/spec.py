@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from .called import Called
-from .checkpoints import Checkpoints, model_hash
+from .checkpoints import Checkpoints
 from .data import TrainingData
 from .losses import Checked
 from .recorder import Recorder
+from .weights import model_hash
 
 
 @dataclass(frozen=True, eq=False)
