@@ -52,7 +52,9 @@ class Parameter:
         theirs = other.formed()
         if keep:
             other.kept = theirs
-        return joined([self.formed(rows) @ theirs.T for rows in blocks(self.rows, self.numel)])
+        return (
+            self.kept @ theirs.T if self.kept is not None else added(with_vectors(part, theirs) for part in self.parts)
+        )
 
     def squared_norms(self) -> Tensor:
         outers = [part for part in self.parts if isinstance(part, Outer)]

@@ -23,8 +23,8 @@ from .unfold import Patches
 FORMED_AT_ONCE = 2**22
 """Numbers of formed gradients, or of pairs of positions, at a time: larger pieces only cost memory."""
 
-UNFOLDED_AT_ONCE = 2**20
-"""Numbers of patches at a time: what the cache holds."""
+CACHED_AT_ONCE = 2**20
+"""Numbers that are made and used up within the cache."""
 
 Side = Tensor | Patches
 
@@ -56,7 +56,7 @@ class Outer:
             return self._formed[rows]
         start, stop, _ = (slice(None) if self.small else rows).indices(self.rows)
         size = self.groups * self.positions * self.width
-        steps = blocks(stop - start, size, FORMED_AT_ONCE if self.plain else UNFOLDED_AT_ONCE)
+        steps = blocks(stop - start, size, FORMED_AT_ONCE if self.plain else CACHED_AT_ONCE)
         formed = joined([self._form(slice(start + step.start, min(start + step.stop, stop))) for step in steps])
         if self.small:
             self._formed = formed
@@ -140,6 +140,14 @@ def with_vectors(part: Part, vectors: Tensor) -> Tensor:
         left, right = (side.squeeze(1) for side in part.sides())
         matrices = vectors.reshape(len(vectors), part.height, part.width)
         return (torch.einsum("bth,vhw->bvtw", left, matrices) * right.unsqueeze(1)).sum((2, 3))
+    if isinstance(part, Outer) and part.plain and part.groups == 1 and not part.small:
+        left, right = (side.squeeze(1) for side in part.sides())
+        matrices = vectors.reshape(len(vectors), part.height, part.width)
+        # some of the parameter's rows for the whole batch at a time: formed and used up within the cache
+        return added(
+            (left[..., some].mT @ right).flatten(1) @ matrices[:, some].flatten(1).T
+            for some in blocks(part.height, part.rows * part.width, CACHED_AT_ONCE)
+        )
     size = math.prod(part.shape)
     return joined([part.formed(rows) @ vectors.T for rows in blocks(part.rows, size)])
 
