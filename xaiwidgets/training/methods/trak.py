@@ -6,6 +6,8 @@ network, the first-order effect of training with an example (one Newton step, Pr
     score(example, query) = mean_m [ φ_m(query)' (Φ_m'Φ_m / N + λI)⁻¹ φ_m(example) ] · mean_m [ 1 − p_m(example) ]
 
 Positive: training with the example raises the margin of the query's label. Score / N is the estimated change of the margin.
+The authors use no λ, as their sketches are short beside N; here a tenth of the mean eigenvalue makes one model on digits
+(N = 1,200) agree with training again at 0.56 instead of 0.43 with a hundredth (linear datamodeling score).
 The authors' models are trained anew from other seeds; checkpoints of one training resemble each other and gain less.
 """
 
@@ -52,7 +54,7 @@ def trak(
     dim: Annotated[int, Range(64, 4096, log=True, help="Numbers a gradient is sketched to")] = 1024,
     damping: Annotated[
         float, Range(0, 10, help="λ as a multiple of the mean eigenvalue of Φ'Φ / N", title="Damping")
-    ] = 0.01,
+    ] = 0.1,
     seed: Annotated[int, Note("Of the sketch", "seed")] = 0,
 ) -> Iterator[Step]:
     """Sketched gradients of the margin through the inverse of their second moments, times how unsure the example is.
