@@ -19,9 +19,9 @@ interface AxisInfo {
 }
 
 export const AXES: Readonly<Record<AxisName, AxisInfo>> = {
-  variability: { title: "variability", means: "spread of the probability of the label over the checkpoints", from: 0 },
-  confidence: { title: "mean confidence", means: "mean probability of the label over the checkpoints", from: 0, to: 1 },
-  conf: { title: "confidence now", means: "probability of the predicted class at the last checkpoint", from: 0, to: 1 },
+  variability: { title: "variability", means: "spread of the label's probability over checkpoints", from: 0 },
+  confidence: { title: "mean confidence", means: "mean of the label's probability over checkpoints", from: 0, to: 1 },
+  conf: { title: "confidence now", means: "probability of the class predicted last", from: 0, to: 1 },
   self: { title: "self-influence", means: "squared size of its own gradients", log: true },
 };
 

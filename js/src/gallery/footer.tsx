@@ -14,9 +14,6 @@ const PYTHON_LINES = [
   { text: "w.subset(dataset)", means: "the data set after the verdicts" },
 ];
 
-const CAVEAT =
-  "Influence estimates what training without an example would change; it is no verdict on the example. Retrain without the suspects before dropping many.";
-
 function Trust({ store }: { store: GalleryStore }) {
   const { scanned, approximations, hub_sample: sample, hub_leading: leading, seconds, stored } = store.rank.value;
   return (
@@ -36,7 +33,7 @@ function Trust({ store }: { store: GalleryStore }) {
             {formatCount(sample)} training examples taken as queries.
           </p>
         )}
-        <p class="xw-quiet">{CAVEAT}</p>
+        <p class="xw-quiet">A score is no verdict. Train again without the suspects before dropping many.</p>
       </div>
     </details>
   );

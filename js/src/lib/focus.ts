@@ -17,26 +17,21 @@ export function useFocusWhileOpen(open: boolean, target: RefObject<HTMLElement |
 
 /**
  * Keep the keyboard in a widget when what had the focus goes away: the page would hand it to the notebook, whose own keys cut
- * and delete cells.
+ * and delete cells. It goes to what the widget is about, if that takes keys.
  */
-export function keepFocus(root: HTMLElement, lifetime: AbortSignal): void {
+export function keepFocus(root: HTMLElement, signal: AbortSignal): void {
   let last: Element | null = null;
-  root.addEventListener(
-    "focusin",
-    (event) => {
-      last = event.target as Element;
-    },
-    { signal: lifetime },
-  );
-  const observer = new MutationObserver(() => {
+  const note = ({ target }: FocusEvent) => {
+    last = target as Element;
+  };
+  root.addEventListener("focusin", note, { signal });
+  new MutationObserver(() => {
     if (!last || root.contains(last)) return;
     last = null;
     const { activeElement } = root.getRootNode() as Document | ShadowRoot;
-    const widget = root.firstElementChild;
-    if ((activeElement && activeElement !== document.body) || !(widget instanceof HTMLElement)) return;
-    widget.tabIndex = -1;
-    widget.focus({ preventScroll: true });
-  });
-  observer.observe(root, { childList: true, subtree: true });
-  lifetime.addEventListener("abort", () => observer.disconnect(), { once: true });
+    if (activeElement && activeElement !== document.body) return;
+    const widget = root.querySelector<HTMLElement>(".xw-widget");
+    widget?.setAttribute("tabindex", "-1");
+    (root.querySelector<HTMLElement>("[data-xw-map][tabindex]") ?? widget)?.focus({ preventScroll: true });
+  }).observe(root, { childList: true, subtree: true });
 }

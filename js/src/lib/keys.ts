@@ -55,9 +55,10 @@ export function handleKey(event: KeyboardEvent, bindings: readonly Binding[]): v
   }
   const onMap = target.closest("[data-xw-map]") !== null;
   const binding = bindings.find((one) => one.keys.includes(key) && (onMap || !one.onMap));
-  if (!binding || binding.run(key) === false) return;
-  event.preventDefault();
-  event.stopPropagation();
+  const done = binding !== undefined && binding.run(key) !== false;
+  if (done) event.preventDefault();
+  // A letter that means something here must not mean something else to the notebook, whose x cuts the cell.
+  if (done || (event.key.length === 1 && bindings.some((one) => one.keys.includes(key)))) event.stopPropagation();
 }
 
 /** Run, then report the key as used. */
