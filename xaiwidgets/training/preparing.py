@@ -20,8 +20,8 @@ from .spec import Spec
 
 CPU_LARGEST = 50
 """Rows at a time on a CPU: more are slower, because what they keep leaves the cache (measured on a small CNN: 250 → 50)."""
-WRITE_EVERY = 0.25
-"""Seconds between two writings of the line of progress."""
+PATIENCE, WRITE_EVERY = 2.0, 0.25
+"""Seconds before the line of progress is first written, and between two writings."""
 
 
 def private_copy(model: Any) -> nn.Module:
@@ -60,16 +60,17 @@ def chunk_of(spec: Spec, batch_size: int | Literal["auto"]) -> Spec:
 
 
 class Line:
-    """One line of text that is written over and over, and not more often than can be read."""
+    """One line of text that is written over and over, and not more often than can be read; nothing if it is soon done."""
 
     def __init__(self) -> None:
-        self.written = 0.0
+        self.due = time.perf_counter() + PATIENCE
+        self.written = False
 
     def __call__(self, progress: Progress) -> None:
         done, now = progress.phase == "done", time.perf_counter()
-        if not done and now - self.written < WRITE_EVERY:
+        if not self.written if done else now < self.due:
             return
-        self.written = now
+        self.due, self.written = now + WRITE_EVERY, True
         speed = "" if progress.rows_per_second is None else f", {progress.rows_per_second:,.0f} a second"
         left = "" if not progress.seconds_left else f", {_span(progress.seconds_left)} left"
         text = f"{progress.phase}: {progress.done:,} of {progress.total:,} examples{speed}{left}"
