@@ -17,6 +17,8 @@ from benchmarks import training_scan
 from benchmarks.beside import installed
 from benchmarks.measure import Row, interleaved, peak_extra
 
+os.environ["TQDM_DISABLE"] = "1"  # the peers draw thousands of bars; read when tqdm is first imported
+
 TRAIN, QUERIES, CHECKPOINTS, CHUNK = 5_000, 10, 5, 50
 RATE = 0.01
 K = 10
@@ -144,7 +146,6 @@ def captum(folder: str, fast: bool = False) -> Callable[[], Any]:
 
 def dattri(folder: str, projected: bool = False) -> Callable[[], Any]:
     torch.set_num_threads(1)
-    os.environ["TQDM_DISABLE"] = "1"  # it draws thousands of bars
     from dattri.algorithm.tracin import TracInAttributor
     from dattri.task import AttributionTask
 

@@ -294,4 +294,5 @@ class TrainingIndex:
         stored = f"{projection['dim']} × {projection['dtype']} each" if projection else "no vectors"
         count = len(self.checkpoints)
         asked = "" if self._spec is not None else ", without model and data"
-        return f"TrainingIndex({len(self):,} examples, {count} checkpoint{'s' * (count != 1)}, {stored}{asked}, {self.path})"
+        where = self.path if self._folder is None else "kept as long as this object"
+        return f"TrainingIndex({len(self):,} examples, {count} checkpoint{'s' * (count != 1)}, {stored}{asked}, {where})"
