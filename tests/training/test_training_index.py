@@ -308,7 +308,8 @@ def test_a_temporary_folder_goes_with_its_index():
     assert not path.exists()
 
 
-def test_progress_is_told_or_printed(capsys):
+def test_progress_is_told_or_printed(capsys, monkeypatch):
+    monkeypatch.setattr("xaiwidgets.training.preparing.PATIENCE", 0.0)
     run, steps = small_run(), []
     rows = run.images[:20], run.labels[:20]
     TrainingIndex.build(run.model, rows, checkpoints=run.checkpoints[:1], progress=steps.append)

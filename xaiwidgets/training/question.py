@@ -99,13 +99,15 @@ class Question:
 
     def gradients(self, checkpoint: int, positions: Positions) -> Iterator[tuple[Positions, Gradients]]:
         """Gradients of training examples, some rows at a time, in order."""
+        known = self._known(checkpoint, positions)
 
         def record(start: int, stop: int) -> tuple[Positions, Gradients]:
             self.check()
             chosen = positions[start:stop]
             inputs, labels = self.data.batch(chosen)
             gradients = self.at(checkpoint).record(moved(inputs, self.device), labels.to(self.device))
-            self._compare(checkpoint, chosen, labels, gradients.losses)
+            if known is not None:
+                self._compare(checkpoint, chosen, labels, gradients.losses, known[start:stop])
             return chosen, gradients
 
         yield from self._batcher.run(len(positions), record)
@@ -201,15 +203,18 @@ class Question:
             self.spec.loss(self.output, labels)  # says which label does not exist
         return labels
 
-    def _compare(self, checkpoint: int, positions: Positions, labels: Tensor, losses: Tensor) -> None:
-        """The index knows every example's label and loss: data that were changed since do not go unnoticed."""
+    def _known(self, checkpoint: int, positions: Positions) -> Positions | None:
+        """Label and loss of training examples as the index has them, [n, 2]; None without an index."""
         if self.shards is None:
-            return
-        column = self.spec.checkpoints[checkpoint].number
-        other = self.shards.column("label", positions) != label_column(labels)
-        stored = self.shards.column("loss", positions)[:, column]
+            return None
+        losses = self.shards.column("loss", positions)[:, self.spec.checkpoints[checkpoint].number]
+        return np.stack([self.shards.column("label", positions).astype(np.float64), losses], 1)
+
+    def _compare(self, checkpoint: int, positions: Positions, labels: Tensor, losses: Tensor, known: Positions) -> None:
+        """Data that were changed since the index was built do not go unnoticed."""
+        other = known[:, 0] != label_column(labels)
         found = losses.detach().cpu().float().numpy()
-        other |= ~np.isclose(found, stored, rtol=0.05, atol=0.01, equal_nan=True)
+        other |= ~np.isclose(found, known[:, 1], rtol=0.05, atol=0.01, equal_nan=True)
         if other.any():
             raise InputError(
                 "data_changed",
