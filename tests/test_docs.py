@@ -17,9 +17,11 @@ import torch
 from PIL import Image
 
 import xaiwidgets as xw
+import xaiwidgets.training.methods
 from xaiwidgets.engine.registry import METHODS, Method
 from xaiwidgets.examples.example import seeded
 from xaiwidgets.examples.scenes import ScenesCNN
+from xaiwidgets.training.registry import TRAINING_METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "methods"
@@ -30,6 +32,7 @@ LARGEST_PICTURE = 120_000  # bytes
 CALLS = {
     "attribute": xw.attribute, "stream": xw.stream, "Session": xw.Session, "explain": xw.explain, "methods": xw.methods,
     "load": xw.load, "Contrast": xw.Contrast, "Neuron": xw.Neuron, "Each": xw.Each,
+    "TrainingIndex.build": xw.TrainingIndex.build,
 }  # fmt: skip
 
 
@@ -143,18 +146,25 @@ def test_examples_run(path: Path) -> None:
         exec(compile(code, str(path), "exec"), scope)
 
 
+def test_every_training_method_is_described() -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \|", text.partition("## What a score means")[2].partition("\n\n")[2], re.MULTILINE)
+    described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert set(TRAINING_METHODS) <= described, set(TRAINING_METHODS) - described
+    assert {name for name in described if f"`{name}`" in text} - set(TRAINING_METHODS) == set()
+
+
 def _check(call: ast.Call) -> None:
     """Raise where a call of ours names a method or a parameter that does not exist."""
-    function = call.func
-    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+    owner, _, name = ast.unparse(call.func).partition(".")
+    if not isinstance(call.func, ast.Attribute):
         return
-    owner, name = function.value.id, function.attr
     if owner == "xw" and name in CALLS:
         known = inspect.signature(CALLS[name]).parameters
     elif owner == "session" and name in ("attribute", "stream"):
         known = inspect.signature(getattr(xw.Session, name)).parameters
     else:
-        assert owner != "xw" or hasattr(xw, name), f"xw.{name} does not exist"
+        assert owner != "xw" or hasattr(xw, name.partition(".")[0]), f"xw.{name} does not exist"
         return
     keywords = {keyword.arg for keyword in call.keywords if keyword.arg}
     extra = keywords - set(known)
