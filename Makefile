@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test lint build browser notebooks screenshots benchmarks clean
+.PHONY: demo test test-ray lint build browser notebooks screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -27,6 +27,11 @@ endif
 test: $(VENV)/.test browser lint
 	$(NPM) test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests notebooks
+
+# an optional job: half a gigabyte to install, and a cluster that wants a quiet machine
+test-ray: $(VENV)/.test
+	$(BIN)/pip install -q -e ".[ray]" "$$($(BIN)/pip freeze | grep '^torch==')"
+	$(BIN)/python -m pytest tests/training/test_training_ray.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
