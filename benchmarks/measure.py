@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "passive"
-)  # spinning threads cost more than they compute where cores are shared
+# Spinning threads cost more than they compute where cores are shared; and some peers draw a bar for every batch.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Weights and pictures beside the repository; subjects that need them say so and go on without."""

@@ -1,6 +1,5 @@
 """Training examples: exact scores beside captum and dattri, the floor, the index, and memory."""
 
-import os
 import statistics
 import tempfile
 import time
@@ -16,8 +15,6 @@ from torch import Tensor, nn
 from benchmarks import training_scan
 from benchmarks.beside import installed
 from benchmarks.measure import Row, interleaved, peak_extra
-
-os.environ["TQDM_DISABLE"] = "1"  # the peers draw thousands of bars; read when tqdm is first imported
 
 TRAIN, QUERIES, CHECKPOINTS, CHUNK = 5_000, 10, 5, 50
 RATE = 0.01
