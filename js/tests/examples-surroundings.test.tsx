@@ -107,6 +107,15 @@ describe("the parts of a score", () => {
 });
 
 describe("the header", () => {
+  it("names the label that Python was given, where that is not the predicted one", async () => {
+    await show({ query: { ...(examplesState().query as object), label: 2, usual: 2 } });
+    const menu = el.querySelector<HTMLSelectElement>('select[aria-label="label whose loss is asked about"]');
+    const titles = [...(menu?.options ?? [])].map((one) => one.text);
+    expect(titles[0]).toBe("dog");
+    expect(menu?.value).toBe("");
+    expect(titles).toContain("cat");
+  });
+
   it("asks about the predicted label, or another; the query's own label is always listed", async () => {
     await show();
     const menu = el.querySelector<HTMLSelectElement>('select[aria-label="label whose loss is asked about"]');

@@ -160,10 +160,12 @@ def test_the_label_can_be_another(index: TrainingIndex, trace: Trace) -> None:
     assert dots(widget)[int(wanted.indices[0][wanted.scores[0].argmax()])] == pytest.approx(
         wanted.scores.max(), rel=1e-4
     )
+    assert widget.query["usual"] == 3
     ask(widget, target=7)
     assert widget.query["label"] == widget.question["target"] == 7
+    assert widget.query["usual"] == 3
     ask(widget, target=None, input=1)
-    assert widget.query["label"] == 4
+    assert widget.query["label"] == widget.query["usual"] == 4
     for wrong in (
         {"target": 99},
         {"target": "x"},

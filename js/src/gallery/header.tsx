@@ -21,7 +21,7 @@ function labelsOf(store: GalleryStore): ClassScore[] {
 
 export function GalleryQuestion({ store }: { store: GalleryStore }) {
   const { target } = store.params.value;
-  const { yhat } = store.query.value;
+  const { yhat, usual = yhat } = store.query.value;
   const classes = labelsOf(store);
   const label = store.question.value.target_label;
   return (
@@ -36,8 +36,12 @@ export function GalleryQuestion({ store }: { store: GalleryStore }) {
               classes={classes}
               chosen={target}
               chosenName={label}
-              none={yhat === null ? "what was predicted" : `${store.className(yhat)} (predicted)`}
-              without={yhat === target ? null : yhat}
+              none={
+                usual === null
+                  ? "what was predicted"
+                  : `${store.className(usual)}${usual === yhat ? " (predicted)" : ""}`
+              }
+              without={usual === target ? null : usual}
               offReason={store.offReason.value}
               onChoose={(id) => store.change({ target: id })}
             />

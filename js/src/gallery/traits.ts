@@ -30,6 +30,8 @@ export interface Query extends Content {
   loss: number | null;
   /** Whose loss is asked about. */
   label?: number | null;
+  /** Whose loss is asked about unless another is chosen: the predicted class, or what Python was given. */
+  usual?: number | null;
   /** Its position, where it is a training example itself. */
   training_id: number | null;
 }

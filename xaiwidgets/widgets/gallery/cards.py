@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from xaiwidgets.live.pictures import encode
 from xaiwidgets.widgets.questions import keep
@@ -100,10 +101,12 @@ def query_card(answer: Answer, query: Query, facts: Facts, said: dict[str, Any])
     yhat = None if chances is None else int(chances.argmax())
     own = query.training if query.training is not None else answer.same_as
     given = query.given if own is None else facts.card(own)["y"]
+    usual = query.label.item() if isinstance(query.label, Tensor) and query.label.numel() == 1 else query.label
     return {
         "key": f"q{answer.request.input}", "y": given, "yhat": yhat,
         "conf": None if chances is None or yhat is None else float(chances[yhat]), "loss": finite(asked.loss),
-        "label": asked.label, "training_id": own, **said,
+        "label": asked.label, "usual": yhat if usual is None else usual if isinstance(usual, (int, float)) else None,
+        "training_id": own, **said,
     }  # fmt: skip
 
 
