@@ -13,7 +13,12 @@ from playwright.sync_api import Page, expect  # noqa: E402
 from tests.browser.lab import Lab, browser, open_notebook  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-PICTURES = {"quickstart": {0: "digits", 1: "heatmap"}, "baselines": {5: "path"}, "tokens": {0: "tokens"}, "training_examples": {0: "examples"}}
+PICTURES = {
+    "quickstart": {0: "digits", 1: "heatmap"},
+    "baselines": {5: "path"},
+    "tokens": {0: "tokens"},
+    "training_examples": {0: "examples"},
+}
 """Of a notebook's widgets, in order, those to photograph."""
 
 

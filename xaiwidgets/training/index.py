@@ -295,4 +295,6 @@ class TrainingIndex:
         count = len(self.checkpoints)
         asked = "" if self._spec is not None else ", without model and data"
         where = self.path if self._folder is None else "kept as long as this object"
-        return f"TrainingIndex({len(self):,} examples, {count} checkpoint{'s' * (count != 1)}, {stored}{asked}, {where})"
+        return (
+            f"TrainingIndex({len(self):,} examples, {count} checkpoint{'s' * (count != 1)}, {stored}{asked}, {where})"
+        )
