@@ -97,7 +97,7 @@ def timed(folder: str, questions: int) -> tuple[float, float]:
 
 
 def convolutional(examples: int = 1000, checkpoints: int = 2) -> Any:
-    """The notes' network (conv 16, conv 32, fc 64, fc 10 on 28 × 28) with random weights and pictures."""
+    """A small network (conv 16, conv 32, fc 64, fc 10 on 28 × 28) with random weights and pictures."""
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Shapley values against enumeration written out here, captum, axioms, and what the notes ask of 512 coalitions."""
+"""Shapley values against enumeration written out here, captum, axioms, and how near 512 coalitions come."""
 
 from itertools import combinations
 
