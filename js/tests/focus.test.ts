@@ -1,6 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import widgets from "../src/index";
 import { keepFocus } from "../src/lib/focus";
+import { examplesState } from "./examples-state";
 import { el, ended, settled, usePage } from "./page";
+import { KernelModel } from "./state";
 
 usePage();
 
@@ -32,5 +35,20 @@ describe("the focus", () => {
     root.querySelector(".xw-widget")?.append(document.createElement("p"));
     await settled();
     expect(document.activeElement).toBe(document.body);
+  });
+});
+
+describe("a panel", () => {
+  it("gives the focus back to what had it when it closes", async () => {
+    widgets.render({ model: new KernelModel(examplesState()), el, signal: ended.signal });
+    await vi.waitFor(() => expect(el.querySelector(".xw-filters")).not.toBeNull());
+    const toggle = el.querySelector<HTMLElement>('[aria-label="keys"]');
+    toggle?.focus();
+    toggle?.click();
+    await vi.waitFor(() => expect(document.activeElement?.closest(".xw-help")).not.toBeNull());
+    (document.activeElement as HTMLElement).click();
+    await vi.waitFor(() => expect(el.querySelector(".xw-help")).toBeNull());
+    await settled(120);
+    expect(document.activeElement).toBe(toggle);
   });
 });

@@ -1,9 +1,10 @@
 import type { RefObject } from "preact";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 /** Move the focus into what opens, and back when it closes, unless the reader has gone elsewhere meanwhile. */
 export function useFocusWhileOpen(open: boolean, target: RefObject<HTMLElement | null>): void {
-  useEffect(() => {
+  // at once: a moment later `keepFocus` would have taken the keyboard elsewhere
+  useLayoutEffect(() => {
     if (!open) return;
     const root = target.current?.getRootNode() as Document | ShadowRoot | undefined;
     const before = root?.activeElement;
