@@ -48,7 +48,6 @@ describe("a panel", () => {
     await vi.waitFor(() => expect(document.activeElement?.closest(".xw-help")).not.toBeNull());
     (document.activeElement as HTMLElement).click();
     await vi.waitFor(() => expect(el.querySelector(".xw-help")).toBeNull());
-    await settled(120);
-    expect(document.activeElement).toBe(toggle);
+    await vi.waitFor(() => expect(document.activeElement).toBe(toggle));
   });
 });
