@@ -1,0 +1,4 @@
+"""Is the explanation true? Measurements of attributions, one family a file. Adding a metric is adding one function.
+
+Importing a file registers its metrics; the order here is that of the menus.
+"""
