@@ -4,7 +4,7 @@
 import "./styles.css";
 import type { RenderContext } from "./lib/host";
 import { StaticModel } from "./lib/static-model";
-import { beginView, type Draw } from "./lib/view";
+import { beginView, type Draw, type More } from "./lib/view";
 import { mount as examples } from "./widgets/examples";
 import { mount as heatmap } from "./widgets/heatmap";
 import { mount as path } from "./widgets/path";
@@ -15,11 +15,13 @@ const WIDGETS: Readonly<Record<string, Draw>> = { examples, heatmap, path, token
 /** Draw a widget into an element; everything ends with the signal or with the returned function. */
 function render(context: RenderContext): () => void {
   const { model, el } = context;
-  const kind = String(model.get("_kind"));
-  const draw = WIDGETS[kind];
-  if (!draw) throw new Error(`src/index.ts knows no widget “${kind}”`);
   const { lifetime, end } = beginView(context);
-  draw(model, el, lifetime);
+  const more: More = (kind, place, until) => {
+    const draw = WIDGETS[kind];
+    if (!draw) throw new Error(`src/index.ts knows no widget “${kind}”`);
+    draw(model, place, until, more);
+  };
+  more(String(model.get("_kind")), el, lifetime);
   return end;
 }
 

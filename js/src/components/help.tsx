@@ -11,7 +11,7 @@ interface HelpProps {
   /** What the pointer does. */
   note: string;
   /** Whose keys are apart: "the pictures have". */
-  focused?: string;
+  focused?: string | undefined;
 }
 
 export function HelpPanel({ store, bindings, note, focused = "the pictures have" }: HelpProps) {

@@ -1,5 +1,6 @@
 // How far the numbers can be trusted: the gap of completeness as a badge, and in words behind a disclosure.
 
+import type { BaseStore } from "../lib/base-store";
 import { formatCount, formatNumber, formatPercent, formatSeconds } from "../lib/format";
 import { GOOD_GAP } from "../lib/gap";
 import type { Quality } from "../lib/traits";
@@ -61,6 +62,24 @@ export function Trust({ quality, caveat }: TrustProps) {
         <p class="xw-quiet">{caveat}</p>
       </div>
     </details>
+  );
+}
+
+/** Opens the drawer with what was tested; the first time it has the map tested. */
+export function TestButton({ store }: { store: BaseStore }) {
+  const tested = store.tested.value;
+  const off = tested ? "" : store.offReason.value;
+  return (
+    <button
+      type="button"
+      class="xw-button"
+      title={off || "does the map hold what it promises? Controls, deletion, insertion, randomised weights (y)"}
+      aria-expanded={store.testsOpen.value}
+      disabled={off !== ""}
+      onClick={() => store.toggleTests()}
+    >
+      {tested ? "Tests" : "Test this map"}
+    </button>
   );
 }
 

@@ -1,6 +1,6 @@
 // The last line: how good the numbers are, and what else can be done with them.
 
-import { GapBadge, Trust } from "../components/trust";
+import { GapBadge, TestButton, Trust } from "../components/trust";
 import { ExportMenu } from "./export-menu";
 import type { HeatmapStore } from "./store";
 
@@ -12,6 +12,7 @@ export function Footer({ store }: { store: HeatmapStore }) {
     <div class="xw-footer">
       <GapBadge quality={store.quality.value} />
       <Trust quality={store.quality.value} caveat={CAVEAT} />
+      <TestButton store={store} />
       <span class="xw-footer-tools">
         <button
           type="button"

@@ -1,6 +1,6 @@
 // Every key of the heatmap: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, used } from "../lib/keys";
+import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
 import type { Display, Sign, View } from "../lib/traits";
 import { moveCursor, moveToRank, moveToRowEnd, toggleRegion } from "./movement";
 import type { HeatmapStore } from "./store";
@@ -179,6 +179,7 @@ export function heatmapBindings(store: HeatmapStore): Binding[] {
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...displayBindings(store),
+    testBinding(store),
     ...mapBindings(store),
   ];
 }

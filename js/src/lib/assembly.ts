@@ -5,7 +5,7 @@
 
 import { listen, type Model, type RenderContext } from "./host";
 import { bytesOf, inflate } from "./transport";
-import { beginView, type Draw } from "./view";
+import { beginView, type Draw, type More } from "./view";
 
 type Parts = Readonly<Record<string, unknown>>;
 
@@ -121,36 +121,39 @@ async function load(carrier: Model, kind: string, lifetime: AbortSignal): Promis
 /** How to draw what a carrier has the parts for. Returns at once; a kind that the page does not know yet follows. */
 export function mounting(carrier: Model): (context: RenderContext) => () => void {
   return (context) => {
-    const { model, el } = context;
     const { lifetime, end } = beginView(context);
-    const name = String(model.get("_kind"));
-    const draw = (kind: Kind) => {
-      dress(el, kind.sheets, lifetime);
-      kind.draw(model, el, lifetime);
-    };
-    const known = assembled.kinds.get(filesOf(partsOf(carrier), name).join());
-    if (known) {
-      draw(known);
-      return end;
-    }
-    // below what is there: exported pages show a picture until then
-    const note = document.createElement("p");
-    note.textContent = "loading…";
-    el.append(note);
-    lifetime.addEventListener("abort", () => note.remove(), { once: true });
-    load(carrier, name, lifetime)
-      .then((kind) => {
-        if (lifetime.aborted) return;
-        note.remove();
-        draw(kind);
-      })
-      .catch((error: unknown) => {
-        if (lifetime.aborted) return;
-        note.textContent =
-          `xaiwidgets cannot draw the widget “${name}”: ${error instanceof Error ? error.message : String(error)}. ` +
-          "Run its cell again, or reload the page. Browsers from before 2024 are too old.";
-        el.append(note);
-      });
+    const show: More = (name, el, until) => draw(carrier, context.model, show, name, el, until);
+    show(String(context.model.get("_kind")), context.el, lifetime);
     return end;
   };
+}
+
+function draw(carrier: Model, model: Model, more: More, name: string, el: HTMLElement, lifetime: AbortSignal): void {
+  const begin = (kind: Kind) => {
+    dress(el, kind.sheets, lifetime);
+    kind.draw(model, el, lifetime, more);
+  };
+  const known = assembled.kinds.get(filesOf(partsOf(carrier), name).join());
+  if (known) {
+    begin(known);
+    return;
+  }
+  // below what is there: exported pages show a picture until then
+  const note = document.createElement("p");
+  note.textContent = "loading…";
+  el.append(note);
+  lifetime.addEventListener("abort", () => note.remove(), { once: true });
+  load(carrier, name, lifetime)
+    .then((kind) => {
+      if (lifetime.aborted) return;
+      note.remove();
+      begin(kind);
+    })
+    .catch((error: unknown) => {
+      if (lifetime.aborted) return;
+      note.textContent =
+        `xaiwidgets cannot draw the widget “${name}”: ${error instanceof Error ? error.message : String(error)}. ` +
+        "Run its cell again, or reload the page. Browsers from before 2024 are too old.";
+      el.append(note);
+    });
 }

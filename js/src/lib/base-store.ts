@@ -68,6 +68,10 @@ export class BaseStore {
   /** The settings as the controls show them; the trait follows when they are committed. */
   readonly params: Signal<Params>;
   readonly helpOpen = makeSignal(false);
+  /** Whether what was tested about the map is shown. */
+  readonly testsOpen = makeSignal(false);
+  /** Whether anything was tested, or is being tested: there is something to show. */
+  readonly tested: ReadonlySignal<boolean>;
   /** Prefix of element ids: several views of one widget may share a page. */
   readonly uid = `xw-${Math.random().toString(36).slice(2, 9)}`;
 
@@ -136,6 +140,12 @@ export class BaseStore {
       if (this.kernel.state.value !== "saved") return "";
       return "This is a saved result: no running kernel answers, so nothing new can be computed.";
     });
+    const trust = bridge.trait<object>("trust", {});
+    this.tested = computed(() => Object.keys(trust.value).length > 0);
+    const stop = effect(() => {
+      this.testsOpen.value = this.tested.value;
+    });
+    lifetime.addEventListener("abort", stop, { once: true });
     this.#speakStatus();
     this.#watchForAnswers();
   }
@@ -180,6 +190,11 @@ export class BaseStore {
 
   get live(): boolean {
     return this.offReason.value === "";
+  }
+
+  /** Which map is on show: what was tested is about one. */
+  get mapKey(): string {
+    return this.bridge.trait("map_key", "").value;
   }
 
   /** Change settings; `settled` is false while a slider is being dragged. */
@@ -232,6 +247,14 @@ export class BaseStore {
 
   cancel(): void {
     if (this.live && this.running.value) this.bridge.send({ type: "cancel" });
+  }
+
+  /** Show what was tested about the map, or hide it; test it first where nothing was. False where nothing can be. */
+  toggleTests(): boolean {
+    if (!this.tested.value && !this.live) return false;
+    this.testsOpen.value = !this.testsOpen.value;
+    if (!this.tested.value && this.testsOpen.value) this.bridge.send({ type: "trust", key: this.mapKey });
+    return true;
   }
 
   /** Decode whenever a trait changes; only the newest result counts, and the last good one stays on an error. */

@@ -1,17 +1,19 @@
 // How every kind of widget enters a page and leaves it.
 
-import { type ComponentChild, render } from "preact";
+import { type ComponentChild, h, render } from "preact";
 import { keepFocus } from "./focus";
 import type { Model } from "./host";
-import type { Draw } from "./view";
+import type { Draw, More } from "./view";
 
-/** What a kind exports as `mount`: `make` gives what to draw in the widget's own element, until the signal aborts. */
-export function drawing(make: (model: Model, root: HTMLElement, lifetime: AbortSignal) => ComponentChild): Draw {
-  return (model, el, lifetime) => {
+type Store<S> = new (model: Model, root: HTMLElement, lifetime: AbortSignal) => S;
+
+/** What a kind exports as `mount`: the widget, with a store of its own, until the signal aborts. */
+export function drawing<S>(Store: Store<S>, Widget: (props: { store: S; more: More }) => ComponentChild): Draw {
+  return (model, el, lifetime, more) => {
     const root = document.createElement("div");
     root.className = "xw-root";
     el.replaceChildren(root);
-    render(make(model, root, lifetime), root);
+    render(h(Widget, { store: new Store(model, root, lifetime), more }), root);
     keepFocus(root, lifetime);
     lifetime.addEventListener(
       "abort",

@@ -92,3 +92,11 @@ export function baseBindings(store: BaseStore): Binding[] {
     },
   ];
 }
+
+/** Of widgets whose map can be tested. */
+export const testBinding = (store: BaseStore): Binding => ({
+  keys: ["y"],
+  print: "y",
+  help: "test the map, or show and hide what was found",
+  run: () => store.toggleTests(),
+});

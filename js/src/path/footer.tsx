@@ -3,7 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { ExportMenu, type Format } from "../components/export-menu";
 import { Toggle } from "../components/toggle";
+import { TestButton, Trust } from "../components/trust";
 import { fileFromKernel } from "../lib/kernel-file";
+import type { Quality } from "../lib/traits";
 import { csvOf, jsonOf } from "./export-data";
 import { figurePng, figureSvg } from "./export-figure";
 import type { Run } from "./run";
@@ -54,11 +56,21 @@ const CAVEATS: Record<Mode, string> = {
   distribution: "A mean over many baselines hides how far they differ: look at single ones, too.",
 };
 
+/** What the sentences of a map say, about a run. */
+function qualityOf(store: PathStore): Quality {
+  const run = store.run.value;
+  if (!run) return {};
+  const { gaps, facts } = run;
+  const gap = gaps.relative && gaps.difference ? Math.abs(gaps.end / gaps.difference) : null;
+  return { delta: gaps.end, difference: gaps.difference, gap, ...facts };
+}
+
 export function PathFooter({ store }: { store: PathStore }) {
   const formats = useMemo(() => formatsOf(store), [store]);
   return (
     <div class="xw-footer">
-      <p class="xw-quiet">{CAVEATS[store.mode.value]}</p>
+      <Trust quality={qualityOf(store)} caveat={CAVEATS[store.mode.value]} />
+      <TestButton store={store} />
       <span class="xw-footer-tools">
         <Toggle open={store.tableOpen} title="the curves as a table (t)" text="Table" />
         <ExportMenu

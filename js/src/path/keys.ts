@@ -1,6 +1,6 @@
 // Every key of the path explorer: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, used } from "../lib/keys";
+import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
 import type { PathStore } from "./store";
 import { baselineName, formatAlpha } from "./words";
 
@@ -98,6 +98,7 @@ export function pathBindings(store: PathStore): Binding[] {
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, pause, cancel or widen the window", run: () => release(store) },
     ...movement(store),
+    testBinding(store),
     {
       keys: ["b", "B"],
       print: "b ⇧b",

@@ -119,6 +119,10 @@ export class PathStore extends BaseStore {
     return this.player.playing;
   }
 
+  override get mapKey(): string {
+    return `${this.asked.value}/${this.lastRun.value?.key}`;
+  }
+
   /** Set a trait that belongs to the page: every view follows, and it is saved with the next request. */
   local(name: string, value: unknown): void {
     this.model.set(name, value);

@@ -3,7 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { ExportMenu } from "../components/export-menu";
 import { Toggle } from "../components/toggle";
-import { GapBadge, Trust } from "../components/trust";
+import { GapBadge, TestButton, Trust } from "../components/trust";
 import { formatsOf } from "./export";
 import type { TokenStore } from "./store";
 
@@ -24,6 +24,7 @@ export function TokenFooter({ store }: { store: TokenStore }) {
     <div class="xw-footer">
       <GapBadge quality={quality} />
       <Trust quality={quality} caveat={CAVEAT} />
+      <TestButton store={store} />
       <span class="xw-footer-tools">
         <Toggle open={store.searchOpen} title="find in the text (/)" text="Find" />
         <Toggle open={store.editOpen} title="edit the text and see the answer change (i)" text="Edit" />

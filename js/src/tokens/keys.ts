@@ -1,6 +1,6 @@
 // Every key of the token strip: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, used } from "../lib/keys";
+import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
 import { endSearch } from "./search";
 import type { TokenStore } from "./store";
 import type { GroupMode, Show, Task } from "./traits";
@@ -244,6 +244,7 @@ export function tokenBindings(store: TokenStore): Binding[] {
     ...reading(store),
     ...asking(store),
     ...panels(store),
+    testBinding(store),
     ...LIST,
   ];
   return all.filter(({ task }) => task === undefined || task === store.task.value);

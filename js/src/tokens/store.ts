@@ -114,6 +114,11 @@ export class TokenStore extends TextStore {
     this.#endWaiting();
   }
 
+  override get mapKey(): string {
+    const { meta, source } = this.locked.value ?? {};
+    return source === "matrix" ? `${meta?.key}#${meta?.span?.[0]}` : (meta?.key ?? "");
+  }
+
   // --- asking ---------------------------------------------------------------------------------------------------------
 
   /** Change the question. An answer the page holds is shown at once; the kernel is not asked. */

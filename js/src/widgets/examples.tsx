@@ -3,10 +3,8 @@
 import "../styles/gallery-cards.css";
 import "../styles/gallery.css";
 import { Fragment } from "preact";
-import { useMemo } from "preact/hooks";
-import { HelpPanel } from "../components/help";
-import { ErrorPanel, Notices } from "../components/messages";
-import { ProgressLine, StatusChip } from "../components/status";
+import { Frame } from "../components/frame";
+import { Notices } from "../components/messages";
 import { GalleryControls, GalleryFilters, MethodSettings } from "../gallery/controls";
 import { CoverageLine } from "../gallery/coverage";
 import { DetailPanel } from "../gallery/detail";
@@ -26,7 +24,6 @@ import { TriageTab } from "../gallery/triage";
 import { VerdictBar } from "../gallery/verdict-bar";
 import { scanText } from "../gallery/words";
 import { drawing } from "../lib/drawing";
-import { handleKey } from "../lib/keys";
 
 function Influence({ store }: { store: GalleryStore }) {
   const { value: opened } = store.detail;
@@ -65,28 +62,19 @@ function EmptyState({ store }: { store: GalleryStore }) {
 }
 
 function ExampleGallery({ store }: { store: GalleryStore }) {
-  const bindings = useMemo(() => galleryBindings(store), [store]);
   const tab = store.tab.value;
   const hasQuery = store.candidates.value !== null && store.candidates.value.items.length > 0;
   const Panel = PANELS[tab];
   return (
-    <div
-      class="xw-widget"
-      data-theme={store.shade.value}
-      data-status={store.status.value}
-      data-polarity={store.polarity.value}
-      data-lm-suppress-shortcuts="true"
-      role="group"
-      aria-label={galleryQuestion(store)}
-      aria-describedby={`${store.uid}-caption`}
-      onKeyDown={(event) => handleKey(event, bindings)}
+    <Frame
+      store={store}
+      label={galleryQuestion(store)}
+      question={<GalleryQuestion store={store} />}
+      summary={scanText(store)}
+      bindings={galleryBindings}
+      focused="the cards have"
+      note="a click opens an example beside the query; with Ctrl it selects, with Shift it selects up to there; dragging over the data map draws a box"
     >
-      <div class="xw-header">
-        <GalleryQuestion store={store} />
-        <StatusChip store={store} summary={scanText(store)} />
-      </div>
-      <ProgressLine store={store} />
-      <ErrorPanel store={store} />
       <Notices notices={store.notices.value} />
       <GalleryInputs store={store} />
       {hasQuery || store.columns.value ? (
@@ -114,21 +102,8 @@ function ExampleGallery({ store }: { store: GalleryStore }) {
       ) : (
         <EmptyState store={store} />
       )}
-      {store.decodeError.value && <p class="xw-readout">The result could not be decoded: {store.decodeError.value}</p>}
-      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
-        {store.caption.value}
-      </p>
-      <output class="xw-visually-hidden" aria-live="polite">
-        {store.announcer.text.value}
-      </output>
-      <HelpPanel
-        store={store}
-        bindings={bindings}
-        focused="the cards have"
-        note="a click opens an example beside the query; with Ctrl it selects, with Shift it selects up to there; dragging over the data map draws a box"
-      />
-    </div>
+    </Frame>
   );
 }
 
-export const mount = drawing((...view) => <ExampleGallery store={new GalleryStore(...view)} />);
+export const mount = drawing(GalleryStore, ExampleGallery);

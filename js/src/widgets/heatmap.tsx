@@ -2,13 +2,11 @@
 
 import "../styles/answers.css";
 import "../styles/heatmap.css";
-import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";
-import { HelpPanel } from "../components/help";
-import { ErrorPanel, Notices } from "../components/messages";
+import { Frame } from "../components/frame";
+import { Notices } from "../components/messages";
 import { MethodNote, Parameters } from "../components/parameters";
 import { QuestionLine } from "../components/question";
-import { ProgressLine, StatusChip } from "../components/status";
 import { costSummary } from "../components/trust";
 import { MainControls, MoreControls } from "../heatmap/controls";
 import { Footer } from "../heatmap/footer";
@@ -21,25 +19,17 @@ import { HeatmapStore } from "../heatmap/store";
 import { UnitTable } from "../heatmap/table";
 import { Thumbnails } from "../heatmap/thumbnails";
 import { drawing } from "../lib/drawing";
-import { handleKey } from "../lib/keys";
 import { questionText } from "../lib/question-text";
+import type { More } from "../lib/view";
 
-function Heatmap({ store }: { store: HeatmapStore }) {
-  const bindings = useMemo(() => heatmapBindings(store), [store]);
+function Heatmap({ store, more }: { store: HeatmapStore; more: More }) {
   const hasPicture = store.photo.value !== null || store.map.value !== null;
   return (
-    <div
-      class="xw-widget"
-      data-theme={store.shade.value}
-      data-status={store.status.value}
-      data-polarity={store.polarity.value}
-      data-lm-suppress-shortcuts="true"
-      role="group"
-      aria-label={questionText(store.question.value)}
-      aria-describedby={`${store.uid}-caption`}
-      onKeyDown={(event) => handleKey(event, bindings)}
-    >
-      <div class="xw-header">
+    <Frame
+      store={store}
+      more={more}
+      label={questionText(store.question.value)}
+      question={
         <QuestionLine
           store={store}
           classes={store.classes.value}
@@ -47,10 +37,11 @@ function Heatmap({ store }: { store: HeatmapStore }) {
           onTarget={(id) => store.explain(id)}
           onFoil={(foil) => store.change({ foil })}
         />
-        <StatusChip store={store} summary={costSummary(store.quality.value)} />
-      </div>
-      <ProgressLine store={store} />
-      <ErrorPanel store={store} />
+      }
+      summary={costSummary(store.quality.value)}
+      bindings={heatmapBindings}
+      note="hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed picture"
+    >
       <Notices notices={store.notices.value} />
       <Thumbnails store={store} />
       <div class="xw-body">
@@ -86,19 +77,8 @@ function Heatmap({ store }: { store: HeatmapStore }) {
           <Footer store={store} />
         </>
       )}
-      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
-        {store.caption.value}
-      </p>
-      <output class="xw-visually-hidden" aria-live="polite">
-        {store.announcer.text.value}
-      </output>
-      <HelpPanel
-        store={store}
-        bindings={bindings}
-        note="hover reads, click locks, drag sums a region, Ctrl + wheel zooms, Alt + drag moves the zoomed picture"
-      />
-    </div>
+    </Frame>
   );
 }
 
-export const mount = drawing((...view) => <Heatmap store={new HeatmapStore(...view)} />);
+export const mount = drawing(HeatmapStore, Heatmap);

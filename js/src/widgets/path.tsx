@@ -1,13 +1,10 @@
 // PathExplorer: how the answer comes about between a baseline and the input, and whether it depends on the baseline.
 
 import "../styles/path.css";
-import { useMemo } from "preact/hooks";
-import { HelpPanel } from "../components/help";
-import { ErrorPanel } from "../components/messages";
-import { ProgressLine, StatusChip } from "../components/status";
+import { Frame } from "../components/frame";
 import { drawing } from "../lib/drawing";
 import { formatSeconds } from "../lib/format";
-import { handleKey } from "../lib/keys";
+import type { More } from "../lib/view";
 import { Baselines } from "../path/baselines";
 import { PathControls } from "../path/controls";
 import { CurvePanel } from "../path/curve";
@@ -56,27 +53,19 @@ function Result({ store }: { store: PathStore }) {
   );
 }
 
-function PathExplorer({ store }: { store: PathStore }) {
-  const bindings = useMemo(() => pathBindings(store), [store]);
+function PathExplorer({ store, more }: { store: PathStore; more: More }) {
   const hasInput = store.photo.value !== null || store.tokens.value.length > 0 || store.lastRun.value !== null;
   return (
-    <div
-      class="xw-widget"
-      data-theme={store.shade.value}
-      data-status={store.status.value}
-      data-polarity={store.polarity.value}
-      data-lm-suppress-shortcuts="true"
-      role="group"
-      aria-label={questionOf(store)}
-      aria-describedby={`${store.uid}-caption`}
-      onKeyDown={(event) => handleKey(event, bindings)}
+    <Frame
+      store={store}
+      more={more}
+      label={questionOf(store)}
+      question={<PathQuestion store={store} />}
+      summary={costOf(store)}
+      caption={store.run.value?.caption}
+      bindings={pathBindings}
+      note="hover over the curve previews that place, click goes there; drag the ends of the window"
     >
-      <div class="xw-header">
-        <PathQuestion store={store} />
-        <StatusChip store={store} summary={costOf(store)} />
-      </div>
-      <ProgressLine store={store} />
-      <ErrorPanel store={store} />
       <PathNotices store={store} />
       {!hasInput && <EmptyState store={store} />}
       {hasInput && (
@@ -92,20 +81,8 @@ function PathExplorer({ store }: { store: PathStore }) {
           <PathFooter store={store} />
         </>
       )}
-      {store.decodeError.value && <p class="xw-readout">The result could not be decoded: {store.decodeError.value}</p>}
-      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
-        {store.run.value?.caption ?? store.caption.value}
-      </p>
-      <output class="xw-visually-hidden" aria-live="polite">
-        {store.announcer.text.value}
-      </output>
-      <HelpPanel
-        store={store}
-        bindings={bindings}
-        note="hover over the curve previews that place, click goes there; drag the ends of the window"
-      />
-    </div>
+    </Frame>
   );
 }
 
-export const mount = drawing((...view) => <PathExplorer store={new PathStore(...view)} />);
+export const mount = drawing(PathStore, PathExplorer);

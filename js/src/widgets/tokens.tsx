@@ -5,14 +5,13 @@ import "../styles/tokens-strip.css";
 import "../styles/tokens.css";
 import { useMemo } from "preact/hooks";
 import { ClassBars } from "../components/class-bars";
-import { HelpPanel } from "../components/help";
-import { ErrorPanel, Notices } from "../components/messages";
+import { Frame } from "../components/frame";
+import { Notices } from "../components/messages";
 import { MethodNote, Parameters } from "../components/parameters";
-import { ProgressLine, StatusChip } from "../components/status";
 import { costSummary } from "../components/trust";
 import { drawing } from "../lib/drawing";
-import { handleKey } from "../lib/keys";
 import { questionText } from "../lib/question-text";
+import type { More } from "../lib/view";
 import { Alternatives } from "../tokens/alternatives";
 import { MoreTokenControls, TokenControls } from "../tokens/controls";
 import { TokenFooter } from "../tokens/footer";
@@ -98,31 +97,24 @@ function EmptyState({ store }: { store: TokenStore }) {
   );
 }
 
-function TokenStrip({ store }: { store: TokenStore }) {
-  const bindings = useMemo(() => tokenBindings(store), [store]);
+function TokenStrip({ store, more }: { store: TokenStore; more: More }) {
   const { question, quality, caption } = store.about.value;
   // a preview must not move the page under the pointer
   const notices = store.locked.value?.notices ?? store.notices.value;
   const hasText = store.tokens.value.length > 0;
   const matrix = store.view.value === "matrix" && store.task.value === "generate";
   return (
-    <div
-      class="xw-widget"
-      data-theme={store.shade.value}
-      data-status={store.status.value}
-      data-polarity={store.polarity.value}
-      data-lm-suppress-shortcuts="true"
-      role="group"
-      aria-label={questionText(question)}
-      aria-describedby={`${store.uid}-caption`}
-      onKeyDown={(event) => handleKey(event, bindings)}
+    <Frame
+      store={store}
+      more={more}
+      label={questionText(question)}
+      question={<TokenQuestion store={store} />}
+      summary={costSummary(quality)}
+      caption={caption}
+      bindings={tokenBindings}
+      focused="the text has"
+      note="drag over the text to sum a phrase; hover over an output token previews its answer, a click explains it, with Shift up to there; a click on the edge of a span shrinks it"
     >
-      <div class="xw-header">
-        <TokenQuestion store={store} />
-        <StatusChip store={store} summary={costSummary(quality)} />
-      </div>
-      <ProgressLine store={store} />
-      <ErrorPanel store={store} />
       <Notices notices={notices} />
       <TextMenu store={store} />
       {hasText ? (
@@ -151,21 +143,8 @@ function TokenStrip({ store }: { store: TokenStore }) {
       ) : (
         <EmptyState store={store} />
       )}
-      {store.decodeError.value && <p class="xw-readout">The result could not be decoded: {store.decodeError.value}</p>}
-      <p id={`${store.uid}-caption`} class="xw-visually-hidden">
-        {caption}
-      </p>
-      <output class="xw-visually-hidden" aria-live="polite">
-        {store.announcer.text.value}
-      </output>
-      <HelpPanel
-        store={store}
-        bindings={bindings}
-        focused="the text has"
-        note="drag over the text to sum a phrase; hover over an output token previews its answer, a click explains it, with Shift up to there; a click on the edge of a span shrinks it"
-      />
-    </div>
+    </Frame>
   );
 }
 
-export const mount = drawing((...view) => <TokenStrip store={new TokenStore(...view)} />);
+export const mount = drawing(TokenStore, TokenStrip);
