@@ -24,6 +24,7 @@ from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import Regions, resolve
 from xaiwidgets.engine.registry import Method, Partial
 from xaiwidgets.engine.state import lock_of, module_of
+from xaiwidgets.engine.target import Target, scorers_of
 
 Measure = Literal["probability", "logit"]
 T = TypeVar("T")
@@ -146,12 +147,15 @@ class Case:
         """The points [m, ...] of rows [m] with the chosen [m, units] units taken from `fill` [1 or m, ...]."""
         if len(fill) not in (1, len(rows)):
             raise ValueError(f"{len(fill)} fills for {len(rows)} points: pass fill[rows]")
-        device = self.problem.device
+        points = self.problem.points
+        return torch.where(self.taken(rows, chosen), fill.to(points), points[rows.to(points.device)])
+
+    def taken(self, rows: Tensor, chosen: Tensor) -> Tensor:
+        """Which values of the points belong to the chosen [m, units] units of rows [m]: bool [m, ...], broadcastable to the points."""
         ids = self.ids if len(self.ids) == 1 else self.ids[rows.cpu()]
         flat = ids.expand(len(rows), *ids.shape[1:]).flatten(1)
         taken = chosen.cpu().gather(1, flat.clamp(min=0)) & (flat >= 0)
-        mask = taken.reshape(len(rows), *ids.shape[1:]).to(device)
-        return torch.where(mask, fill.to(self.problem.points), self.problem.points[rows.to(device)])
+        return taken.reshape(len(rows), *ids.shape[1:]).to(self.problem.device)
 
     def widened(self, values: Tensor) -> Tensor:
         """Values with as many axes as the points."""
@@ -186,6 +190,17 @@ class Case:
     def asked_of(self, module: nn.Module) -> Problem:
         """The same question to another module of the same shape. It counts as this case's evaluations."""
         return asked_of(self.problem, module)
+
+    def asking(self, target: Target) -> Problem:
+        """The same question about another target."""
+        other = copy.copy(self.problem)
+        other.scorers = scorers_of(target, self.problem.scorers[0].score, self.rows)
+        other.remembered = Memory()
+        return other
+
+    def baselines(self, baseline: Any) -> Tensor:
+        """Any way of naming a baseline as points [k, rows, ...]."""
+        return self.problem.baselines(baseline)
 
     # --- what is shared, what is random ------------------------------------------------------------------------------
 

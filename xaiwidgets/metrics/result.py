@@ -21,6 +21,7 @@ class Curve:
 
     x        [k] ascending: shares taken away, numbers of layers, ...
     values   [rows, k] float64; NaN where a row has none
+    labels   names of the places, of all there will be; empty where x says it
     spread   [tries, k] other tries with one row, what the band is then made of; None where there was one try
     """
 
@@ -29,6 +30,7 @@ class Curve:
     x_title: str = ""
     y_title: str = ""
     spread: Tensor | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def mean(self) -> Tensor:
