@@ -2,3 +2,6 @@
 
 Importing a file registers its metrics; the order here is that of the menus.
 """
+
+from . import removal_curves as removal_curves
+from . import agreement as agreement
