@@ -5,3 +5,9 @@ Importing a file registers its metrics; the order here is that of the menus.
 
 from . import removal_curves as removal_curves
 from . import agreement as agreement
+from . import text_fills as text_fills
+from . import text_removal as text_removal
+from . import controls as controls
+from . import invariance as invariance
+from . import localisation as localisation
+from . import randomisation as randomisation

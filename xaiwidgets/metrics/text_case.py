@@ -20,15 +20,19 @@ from xaiwidgets.engine.memory import Memory
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import Method, Partial, find_method
 from xaiwidgets.engine.suffix import SuffixProblem
+from xaiwidgets.engine.target import Target, scorers_of
 from xaiwidgets.text.embedding import at_embedding, per_token, reduction
+from xaiwidgets.text.embedding import baseline as absent_text
 from xaiwidgets.text.groups import UNIT_NAMES, group
 from xaiwidgets.text.session import TextSession, text_session
-from xaiwidgets.text.tokenizers import Text
+from xaiwidgets.text.tokenizers import Text, token_id
 from xaiwidgets.text.tokens import Tokens
 
 from .case import Case, Measure, asked_of, bare_values, explained, measured, values_of
 from .controls import length_map
 
+TOKENS = ("mask", "pad", "unk", "eos", "bos")
+"""What stands for absent words, the most neutral first."""
 PER_WORD = tuple(name for name in UNIT_NAMES if name != "regex")
 
 
@@ -133,6 +137,23 @@ class TextCase(Case):
     def asked_of(self, module: nn.Module) -> Problem:
         """The same question to another module of the same shape, at its own embedding."""
         return at_embedding(asked_of(self.problem.whole, module))
+
+    def asking(self, target: Target) -> Problem:
+        """The same question about another target."""
+        whole = copy.copy(self.problem.whole)
+        whole.scorers = scorers_of(target, whole.scorers[0].score, self.rows)
+        whole.remembered = Memory()
+        return at_embedding(whole)
+
+    def baselines(self, baseline: Any) -> Tensor:
+        """Any way of naming an absent text as vectors [k, rows, tokens, width]; special tokens keep their own.
+
+        "auto" is the mask token, or the next best that the tokenizer has, as for methods about token numbers.
+        """
+        tokenizer = self.question.tokenizer
+        if baseline == "auto":
+            baseline = next((name for name in TOKENS if token_id(tokenizer, name) is not None), "zeros")
+        return absent_text(self.problem, baseline, self.question.kept, tokenizer).points
 
     def absent(self, rows: Tensor, chosen: Tensor) -> Tensor:
         """[m, tokens] bool: which tokens of the rows [m] are in the chosen [m, units] units."""

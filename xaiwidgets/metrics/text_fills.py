@@ -9,7 +9,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from xaiwidgets.text.embedding import baseline
 from xaiwidgets.text.tokenizers import token_id
 
 from .case import Case, Measure
@@ -43,12 +42,7 @@ def _auto(case: Case, seed: int) -> Removal:
 
 
 def _replacing(case: Case, seed: int, *, name: str) -> Removal:  # noqa: ARG001  # nothing random
-    assert isinstance(case, TextCase)  # noqa: S101
-    question = case.question
-    fill = case.shared(
-        ("text fill", name), lambda: baseline(case.problem, name, question.kept, question.tokenizer).points[0]
-    )
-    return Replacing(case, fill)
+    return Replacing(case, case.shared(("text fill", name), lambda: case.baselines(name)[0]))
 
 
 def _deleting(case: Case, seed: int) -> Removal:  # noqa: ARG001
