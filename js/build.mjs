@@ -49,7 +49,13 @@ async function buildAll() {
   const kinds = (await readdir(`${folder}src/widgets`)).map((file) => basename(file, ".tsx"));
   const [plain, divided, styles] = await Promise.all([
     build({ ...scripts, entryPoints: ["src/loader.ts", "src/assemble.ts", "src/page.ts"] }),
-    build({ ...scripts, ...hashed, splitting: true, entryPoints: kinds.map((kind) => `src/widgets/${kind}.tsx`) }),
+    build({
+      ...scripts,
+      ...hashed,
+      splitting: true,
+      inject: ["src/common.ts"],
+      entryPoints: kinds.map((kind) => `src/widgets/${kind}.tsx`),
+    }),
     build({ ...shared, ...hashed, entryPoints: ["src/styles.css"] }),
   ]);
   const outputs = { ...plain.metafile.outputs, ...divided.metafile.outputs, ...styles.metafile.outputs };

@@ -35,6 +35,8 @@ interface ExportMenuProps {
   ready: boolean;
   /** Why the kernel's formats are off. */
   offReason: string;
+  /** Of the files. */
+  name?: string;
 }
 
 function PythonLine({ text, means }: PythonLineProps) {
@@ -58,14 +60,15 @@ function CopyLine({ copy, ready }: { copy: Copy; ready: boolean }) {
   );
 }
 
-export function ExportMenu({ open: opened, formats, copies = [], pythonLines, ready, offReason }: ExportMenuProps) {
+export function ExportMenu(props: ExportMenuProps) {
+  const { open: opened, formats, copies = [], pythonLines, ready, offReason, name = "explanation" } = props;
   const [failure, setFailure] = useState("");
   const open = opened.value;
   const first = useRef<HTMLButtonElement>(null);
   useFocusWhileOpen(open, first);
   const save = async (format: Format) => {
     try {
-      download(`explanation.${format.name}`, await format.make());
+      download(`${name}.${format.name}`, await format.make());
       opened.value = false;
       setFailure("");
     } catch (error) {

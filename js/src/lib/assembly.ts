@@ -84,10 +84,9 @@ async function assemble(parts: Parts, files: string[]): Promise<Kind> {
   return kind;
 }
 
-async function arrived(carrier: Model, kind: string, lifetime: AbortSignal): Promise<void> {
+async function arrived(carrier: Model, kind: string, over: AbortSignal): Promise<void> {
   const isHere = () => filesOf(partsOf(carrier), kind).length > 0;
   if (isHere()) return;
-  const over = AbortSignal.any([lifetime, AbortSignal.timeout(PATIENCE_MS)]);
   if (over.aborted) return;
   await new Promise<unknown>((resolve) => {
     listen(carrier, "change:_parts", () => isHere() && resolve(null), over);
@@ -110,8 +109,8 @@ function dress(el: HTMLElement, sheets: readonly CSSStyleSheet[], lifetime: Abor
   lifetime.addEventListener("abort", () => observer.disconnect(), { once: true });
 }
 
-async function load(carrier: Model, kind: string, lifetime: AbortSignal): Promise<Kind> {
-  await arrived(carrier, kind, lifetime);
+async function load(carrier: Model, kind: string, over: AbortSignal): Promise<Kind> {
+  await arrived(carrier, kind, over);
   const parts = partsOf(carrier);
   const files = filesOf(parts, kind);
   if (!files.length) throw new Error("its code is missing");
@@ -143,7 +142,9 @@ function draw(carrier: Model, model: Model, more: More, name: string, el: HTMLEl
   note.textContent = "loading…";
   el.append(note);
   lifetime.addEventListener("abort", () => note.remove(), { once: true });
-  load(carrier, name, lifetime)
+  // the kernel brings another kind when it gets to it: it may be busy
+  const own = name === model.get("_kind");
+  load(carrier, name, own ? AbortSignal.any([lifetime, AbortSignal.timeout(PATIENCE_MS)]) : lifetime)
     .then((kind) => {
       if (lifetime.aborted) return;
       note.remove();
