@@ -4,6 +4,12 @@ Importing a file registers its metrics; the order here is that of the menus.
 """
 
 from . import removal_curves as removal_curves
+from . import fidelity as fidelity
+from . import sums as sums
+from . import stability as stability
+from . import hyperparameters as hyperparameters
+from . import complexity as complexity
+from . import alignment as alignment
 from . import agreement as agreement
 from . import text_fills as text_fills
 from . import text_removal as text_removal
