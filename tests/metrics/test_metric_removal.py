@@ -190,10 +190,11 @@ def test_results_do_not_depend_on_the_batch_or_on_other_rows():
     model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, 3)).double().eval()
     images, values = normal(3, 2, 6, 6), normal(3, 1, 6, 6, seed=1).round()  # many ties
     for fill in ("zeros", "blur", "noise", "neighbours"):
-        together = last(Case(Problem(model, images, target=0), values), "deletion", fill=fill, tries=2)
-        small = last(Case(Problem(model, images, target=0, batch_size=1), values), "deletion", fill=fill, tries=2)
+        asked = {"fill": fill, "tries": 2, "steps": 9}
+        together = last(Case(Problem(model, images, target=0), values), "deletion", **asked)
+        small = last(Case(Problem(model, images, target=0, batch_size=5), values), "deletion", **asked)
         torch.testing.assert_close(together.values, small.values)
-        first = last(Case(Problem(model, images[:1], target=0), values[:1]), "deletion", fill=fill, tries=2)
+        first = last(Case(Problem(model, images[:1], target=0), values[:1]), "deletion", **asked)
         torch.testing.assert_close(together.values[:1], first.values)
 
 
@@ -245,6 +246,20 @@ def test_rows_of_different_numbers_of_units_share_their_places():
     torch.testing.assert_close(curve.x, torch.linspace(0, 1, 5, dtype=torch.float64))
     torch.testing.assert_close(curve.values[0], torch.tensor([10.0, 6, 3, 1, 0], dtype=torch.float64))
     torch.testing.assert_close(curve.values[1], torch.tensor([10.0, 7, 4, 2, 0], dtype=torch.float64))
+
+
+def test_a_rows_area_is_of_its_own_points():
+    """A row of few units beside one of many: its breakpoints are not among the others' shares."""
+    points = torch.ones(2, 10, dtype=torch.float64)
+    weights = torch.tensor([[5.0, 4, 3, 2, 1, 1, 1, 1, 1, 1]], dtype=torch.float64)
+    regions = torch.stack([torch.arange(10), torch.tensor([0, 1, 2, 2, 2, 2, 2, 2, 2, 2])])
+    together = Case(Problem(lambda x: x @ weights.T, points), weights.expand(2, -1), regions=regions)
+    alone = Case(Problem(lambda x: x @ weights.T, points[:1]), weights, regions=regions[1:])
+    areas = last(together, "deletion", measure="logit").values
+    torch.testing.assert_close(areas[1:], last(alone, "deletion", measure="logit").values)
+    # the third unit, worth 11, goes first: 20, 9, 4, 0
+    torch.testing.assert_close(areas[1], torch.tensor((20 / 2 + 9 + 4) / 3, dtype=torch.float64))
+    torch.testing.assert_close(last(together, "abpc").values[1:], last(alone, "abpc").values)
 
 
 # --- fills -----------------------------------------------------------------------------------------------------------

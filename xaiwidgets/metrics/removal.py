@@ -26,11 +26,13 @@ class Walk(NamedTuple):
 
     x            [k] shares of the units, 0 to 1 with both ends
     values       [tries, rows, k] float64
+    areas        [tries, rows] under each row's own points by the trapezoid rule: the mean score on the way
     done, total  rows of points known, and known at the end
     """
 
     x: Tensor
     values: Tensor
+    areas: Tensor
     done: int
     total: int
 
@@ -52,16 +54,16 @@ def removal_walk(
     steps    most points; every unit is a point where there are fewer. Points are spread evenly over the shares, and
              shares are rounded to whole units
 
-    Each walk has the points of the one before. Where rows have different numbers of units, their scores are
-    interpolated at the same shares.
+    Each walk has the points of the one before. Where rows have different numbers of units, each row has points and an area
+    of its own, and `values` are interpolated at the same shares.
     """
     orders = orders if orders.ndim == 3 else orders.unsqueeze(0)
     fill = resolved(case, fill, kind)
     scores = _Scores(case, orders, kind=kind, fill=fill, measure=measure, seed=seed)
-    levels = _levels(case.count, steps)
-    total = len(orders) * sum(len(_nodes(units, levels[-1])) for units in case.counts)
-    for level in levels:
-        nodes = [_nodes(units, level) for units in case.counts]
+    finest = [_halvings(units, steps) for units in case.counts]
+    total = len(orders) * sum(len(_nodes(units, level)) for units, level in zip(case.counts, finest, strict=True))
+    for level in range(min(FIRST, max(finest)), max(finest) + 1):
+        nodes = [_nodes(units, min(level, most)) for units, most in zip(case.counts, finest, strict=True)]
         rows = torch.cat([torch.full_like(node, row) for row, node in enumerate(nodes)])
         scores.find(rows, torch.cat(nodes))
         done = len(orders) * sum(map(len, nodes))
@@ -69,8 +71,8 @@ def removal_walk(
 
 
 def area(walk: Walk) -> Tensor:
-    """[tries, rows] under the walk by the trapezoid rule: the mean score on the way."""
-    return torch.trapezoid(walk.values, walk.x, dim=2)
+    """[tries, rows] under the walk: the mean score on the way."""
+    return walk.areas
 
 
 class _Scores:
@@ -124,28 +126,26 @@ class _Scores:
             self.found[tries[:, None], rows, last] = final
 
 
-def _levels(units: int, steps: int) -> range:
-    """How often the whole way is halved, in each refinement: no more often than units can be told apart."""
+def _halvings(units: int, steps: int) -> int:
+    """How often the whole way is halved in the end: until every unit is a point, or there are as many as are wanted."""
     every = max(units - 1, 0).bit_length()
-    most = every if units < steps else min(every, (steps - 1).bit_length() - 1)
-    return range(min(FIRST, most), most + 1)
+    return every if units < steps else min(every, (steps - 1).bit_length() - 1)
 
 
 def _nodes(units: int, level: int) -> Tensor:
     """The numbers of units, ascending, that are nearest to even shares."""
     halved = torch.arange(2**level + 1)
-    nearest = (2 * halved * units + 2**level) // 2 ** (level + 1)
-    distinct: Tensor = torch.unique(nearest)
-    return distinct
+    nearest: Tensor = torch.unique((2 * halved * units + 2**level) // 2 ** (level + 1))
+    return nearest
 
 
-def _placed(found: Tensor, nodes: list[Tensor], counts: tuple[int, ...], level: int) -> tuple[Tensor, Tensor]:
-    """Shares [k] and the scores [tries, rows, k] there."""
+def _placed(found: Tensor, nodes: list[Tensor], counts: tuple[int, ...], level: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Shares [k], the scores [tries, rows, k] there, and the areas [tries, rows]."""
+    shares = [node.double() / max(units, 1) for node, units in zip(nodes, counts, strict=True)]
+    own = [found[:, row, node] for row, node in enumerate(nodes)]
+    areas = torch.stack([torch.trapezoid(*one) for one in zip(own, shares, strict=True)], 1)
     if len(set(counts)) == 1:
-        return nodes[0].double() / max(counts[0], 1), found[:, :, nodes[0]]
-    shares = torch.linspace(0, 1, 2**level + 1, dtype=torch.float64)
-    rows = [
-        [np.interp(shares, node / max(units, 1), tried[row, node]) for row, (node, units) in enumerate(known)]
-        for tried, known in ((tried, zip(nodes, counts, strict=True)) for tried in found)
-    ]
-    return shares, torch.from_numpy(np.array(rows))
+        return shares[0], torch.stack(own, 1), areas
+    common = np.linspace(0, 1, 2**level + 1)
+    values = [[np.interp(common, share, scores) for scores in tried] for share, tried in zip(shares, own, strict=True)]
+    return torch.from_numpy(common), torch.from_numpy(np.array(values)).transpose(0, 1), areas

@@ -131,14 +131,7 @@ def abpc(
     lerf − morf, in units of the score. 0 for a random map on average, negative for a map that is upside down; unbounded; higher is
     better. What a fill does to the model by itself weighs on both curves alike and partly cancels.
     """
-    for reading in _areas(case, "deletion", ("lerf", "morf"), Settings(fill, measure, steps, tries)):
-        yield Reading(
-            reading.values - reading.curves["morf"].area(),
-            reading.done,
-            reading.total,
-            reading.curves,
-            notes=reading.notes,
-        )
+    yield from _areas(case, "deletion", ("lerf", "morf"), Settings(fill, measure, steps, tries), difference=True)
 
 
 class Settings(NamedTuple):
@@ -161,13 +154,16 @@ def both_walks(case: Case, kind: Kind, given: Settings) -> Iterator[tuple[Walk, 
     yield from zip(deleted, removal_walk(case, orders, kind="insertion", **options), strict=True)
 
 
-def _areas(case: Case, kind: Kind, names: tuple[str, str], given: Settings) -> Iterator[Reading]:
-    """Readings whose value is the area of the first of two named curves."""
+def _areas(
+    case: Case, kind: Kind, names: tuple[str, str], given: Settings, *, difference: bool = False
+) -> Iterator[Reading]:
+    """Readings whose value is the area of the first of two named curves, or what it has more than the second."""
     for deleted, inserted in both_walks(case, kind, given):
         walks = {"deletion": deleted, "insertion": inserted, "morf": deleted, "lerf": _backwards(inserted)}
         shares = {"insertion": "share shown"}
         curves = {name: curve_of(walks[name], shares.get(name, "share taken away"), given.measure) for name in names}
-        values = area(walks[names[0]]).mean(0)
+        areas = [area(walks[name]).mean(0) for name in names]
+        values = areas[0] - areas[1] if difference else areas[0]
         yield Reading(values, deleted.done + inserted.done, deleted.total + inserted.total, curves)
 
 
