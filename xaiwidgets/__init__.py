@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xaiwidgets.engine.attribution import Attribution
     from xaiwidgets.engine.errors import ExplainError
     from xaiwidgets.engine.target import Contrast, Each, Neuron
+    from xaiwidgets.metrics.evaluation import Evaluation, evaluate, metrics
     from xaiwidgets.training.index import TrainingIndex
     from xaiwidgets.widgets.example_gallery import ExampleGallery
     from xaiwidgets.widgets.explain import explain
@@ -27,6 +28,7 @@ _HOMES = {
     "Attribution": "xaiwidgets.engine.attribution",
     "Contrast": "xaiwidgets.engine.target",
     "Each": "xaiwidgets.engine.target",
+    "Evaluation": "xaiwidgets.metrics.evaluation",
     "ExampleGallery": "xaiwidgets.widgets.example_gallery",
     "ExplainError": "xaiwidgets.engine.errors",
     "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
@@ -37,11 +39,13 @@ _HOMES = {
     "TrainingIndex": "xaiwidgets.training.index",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
+    "evaluate": "xaiwidgets.metrics.evaluation",
     "examples": "xaiwidgets.examples",
     "explain": "xaiwidgets.widgets.explain",
     "explore_path": "xaiwidgets.widgets.explore_path",
     "load": "xaiwidgets.api",
     "methods": "xaiwidgets.api",
+    "metrics": "xaiwidgets.metrics.evaluation",
     "stream": "xaiwidgets.api",
     "trace": "xaiwidgets.widgets.trace",
     "training": "xaiwidgets.training",
@@ -49,13 +53,16 @@ _HOMES = {
 _MODULES = {"baselines", "examples", "training"}
 
 __all__ = [
-    "Attribution", "Contrast", "Each", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer", "Session",
-    "TokenStrip", "TrainingIndex", "attribute", "baselines", "explain", "explore_path", "load", "methods", "stream", "trace",
+    "Attribution", "Contrast", "Each", "Evaluation", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer",
+    "Session", "TokenStrip", "TrainingIndex", "attribute", "baselines", "evaluate", "explain", "explore_path", "load", "methods",
+    "metrics", "stream", "trace",
 ]  # fmt: skip
 
 
 class _Package(ModuleType):
-    """Keeps `xaiwidgets.methods` the function: importing the folder of that name would put the folder in its place."""
+    """Keeps `xaiwidgets.methods` and `xaiwidgets.metrics` functions: importing the folders of those names would put the folders in
+    their place.
+    """
 
     @property
     def methods(self) -> Any:
@@ -65,6 +72,15 @@ class _Package(ModuleType):
     @methods.setter
     def methods(self, folder: ModuleType) -> None:
         """The import system sets submodules on their package; this one stays in `sys.modules` alone."""
+
+    @property
+    def metrics(self) -> Any:
+        """The registered metrics; see `xaiwidgets.metrics.evaluation.metrics`."""
+        return importlib.import_module(_HOMES["metrics"]).metrics
+
+    @metrics.setter
+    def metrics(self, folder: ModuleType) -> None:
+        """As for methods."""
 
 
 sys.modules[__name__].__class__ = _Package

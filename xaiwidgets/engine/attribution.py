@@ -64,7 +64,7 @@ class Attribution:
         Targets and parameters that are functions or modules are written as their description.
         """
         tensors: dict[str, Tensor] = {}
-        header = {field.name: _encode(getattr(self, field.name), field.name, tensors) for field in fields(self)}
+        header = {field.name: encode(getattr(self, field.name), field.name, tensors) for field in fields(self)}
         metadata = {"format": FORMAT, "attribution": json.dumps(header)}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
 
@@ -79,7 +79,7 @@ def load(path: str | Path) -> Attribution:
             )
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     try:
-        header = {name: _decode(value, tensors) for name, value in json.loads(metadata["attribution"]).items()}
+        header = {name: decode(value, tensors) for name, value in json.loads(metadata["attribution"]).items()}
         return Attribution(**header)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -91,7 +91,7 @@ def _array(values: Tensor) -> np.ndarray[Any, Any]:
     return np.asarray(values.detach().cpu().numpy())
 
 
-def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """A value as JSON; tensors are put aside under their path and referred to."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -101,32 +101,32 @@ def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value.clone()  # safetensors refuses tensors that share memory
         return {"$tensor": name}
     if isinstance(value, tuple | list):
-        items = [_encode(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
+        items = [encode(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
         return {"$tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, Mapping):
-        return {"$dict": [[key, _encode(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+        return {"$dict": [[key, encode(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
     known = _known_types().get(type(value).__name__)
     if known is type(value) and is_dataclass(value):
         content = {
-            field.name: _encode(getattr(value, field.name), f"{name}.{field.name}", tensors) for field in fields(value)
+            field.name: encode(getattr(value, field.name), f"{name}.{field.name}", tensors) for field in fields(value)
         }
         return {"$object": type(value).__name__, "fields": content}
     return {"$described": _describe(value)}
 
 
-def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+def decode(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list):
-        return [_decode(item, tensors) for item in value]
+        return [decode(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
     if "$tensor" in value:
         return tensors[value["$tensor"]]
     if "$tuple" in value:
-        return tuple(_decode(item, tensors) for item in value["$tuple"])
+        return tuple(decode(item, tensors) for item in value["$tuple"])
     if "$dict" in value:
-        return {key: _decode(item, tensors) for key, item in value["$dict"]}
+        return {key: decode(item, tensors) for key, item in value["$dict"]}
     if "$object" in value:
-        content = {key: _decode(item, tensors) for key, item in value["fields"].items()}
+        content = {key: decode(item, tensors) for key, item in value["fields"].items()}
         return _known_types()[value["$object"]](**content)
     return value["$described"]
 

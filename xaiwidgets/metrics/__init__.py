@@ -3,6 +3,7 @@
 Importing a file registers its metrics; the order here is that of the menus.
 """
 
+# isort: skip_file
 from . import removal_curves as removal_curves
 from . import fidelity as fidelity
 from . import sums as sums

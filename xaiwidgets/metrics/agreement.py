@@ -61,8 +61,23 @@ def topk_overlap(first: Tensor, second: Tensor, share: float = 0.1) -> Tensor:
 
     share   of all places; at least one. Of equal values at the edge each counts for the chance it has of being taken.
     """
-    chances = [_chance_of_top(one, share) for one in _both(first, second)]
+    chances = [chance_of_top(one, share) for one in _both(first, second)]
     return _ratio((chances[0] * chances[1]).sum(1), chances[0].sum(1))
+
+
+def chance_of_top(maps: Tensor, share: float | Tensor) -> Tensor:
+    """How likely each place [rows, n] is among the largest: 1 above the edge, a part where several are equal at it.
+
+    share   of a row's known places that is the top, of all rows or [rows] of each; at least one place
+    """
+    known = ~maps.isnan()
+    wanted = (known.sum(1) * share).round().clamp(min=1)
+    keyed = maps.masked_fill(~known, -math.inf)
+    ordered = keyed.sort(dim=1, descending=True).values
+    edge = ordered.gather(1, wanted.long()[:, None] - 1)
+    above, at = (keyed > edge) & known, (keyed == edge) & known
+    part = (wanted - above.sum(1)) / at.sum(1).clamp(min=1)
+    return above.double() + at.double() * part[:, None]
 
 
 def sign_agreement(first: Tensor, second: Tensor) -> Tensor:
@@ -199,18 +214,6 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(below > 0, above / below.masked_fill(below <= 0, 1), math.nan)
 
 
-def _chance_of_top(maps: Tensor, share: float) -> Tensor:
-    """[rows, n] how likely each place is among the largest: 1 above the edge, a part where several are equal at it."""
-    known = ~maps.isnan()
-    wanted = (known.sum(1) * share).round().clamp(min=1)
-    keyed = maps.masked_fill(~known, -math.inf)
-    ordered = keyed.sort(dim=1, descending=True).values
-    edge = ordered.gather(1, wanted.long()[:, None] - 1)
-    above, at = (keyed > edge) & known, (keyed == edge) & known
-    part = (wanted - above.sum(1)) / at.sum(1).clamp(min=1)
-    return above.double() + at.double() * part[:, None]
-
-
 def _picture(maps: Tensor) -> Tensor:
     """[rows, height, width] float64: channels of [rows, channels, height, width] are summed."""
     found: Tensor = maps.detach().double().cpu()
@@ -226,7 +229,7 @@ def _unit_range(maps: Tensor) -> Tensor:
 
 
 def _channels_summed(maps: Tensor) -> Tensor:
-    return maps.sum(1, keepdim=True) if maps.ndim >= 4 else maps
+    return maps if maps.ndim < 4 else maps.sum(1, keepdim=True)
 
 
 def _histograms(maps: Tensor) -> Tensor:
@@ -242,4 +245,5 @@ def _histograms(maps: Tensor) -> Tensor:
         inside = (direction.floor().clamp(max=BINS - 1) == one).double()
         layers.append(functional.avg_pool2d((size * inside).unsqueeze(1), cell))
     cells = torch.cat(layers, dim=1)
-    return (cells / (cells.norm(dim=1, keepdim=True) + 1e-12)).flatten(1)
+    scaled: Tensor = cells / (cells.norm(dim=1, keepdim=True) + 1e-12)
+    return scaled.flatten(1)

@@ -19,7 +19,7 @@ from xaiwidgets.engine.errors import InputError, ParameterError
 from xaiwidgets.engine.fusion import Fusion
 from xaiwidgets.engine.inputs import require_differentiable
 from xaiwidgets.engine.layers import find_layer
-from xaiwidgets.engine.memory import Memory
+from xaiwidgets.engine.memory import Memory, digest
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import Regions, resolve
 from xaiwidgets.engine.registry import Method, Partial
@@ -74,7 +74,8 @@ class Case:
         self.memory: dict[Hashable, Any] = {} if memory is None else memory
         self.values = values_of(self.problem, values)
         self.mask = None if mask is None else mask_of(self.problem, mask)
-        self.ids, self.counts = self.shared(("units", str(regions)), lambda: self.units(regions))
+        named = digest(regions) if isinstance(regions, Tensor) else repr(regions)
+        self.ids, self.counts = self.shared(("units", named), lambda: self.units(regions))
 
     @property
     def rows(self) -> int:
@@ -137,11 +138,12 @@ class Case:
         seed = self.seed if seed is None else seed
 
         def draw() -> Tensor:
-            return torch.stack(
-                [torch.randperm(self.count, generator=generator_of(seed, row, "order")) for row in range(self.rows)]
-            )
+            orders = torch.arange(self.count).repeat(self.rows, 1)
+            for row, own in enumerate(self.counts):
+                orders[row, :own] = torch.randperm(own, generator=generator_of(seed, row, "order"))
+            return orders
 
-        return self.shared(("random orders", seed, self.count), draw)
+        return self.shared(("random orders", seed, self.counts), draw)
 
     def replaced(self, rows: Tensor, chosen: Tensor, fill: Tensor) -> Tensor:
         """The points [m, ...] of rows [m] with the chosen [m, units] units taken from `fill` [1 or m, ...]."""
@@ -291,12 +293,13 @@ def by_name(problem: Problem, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def bare_values(who: str) -> ParameterError:
-    """The error of a metric that would have to run a method nobody named."""
+def bare_values(who: str, name: str = "") -> ParameterError:
+    """The error of a metric that would have to run a method nobody named; `name` is the attribution's."""
     return ParameterError(
         "bare_values",
         f"{who} runs the method again, and bare values do not say which method made them",
-        hint="Pass a method's name, (name, parameters), or what xaiwidgets.attribute returned.",
+        f"{name!r} are such values." if name else "",
+        "Pass a method's name, (name, parameters), or what xaiwidgets.attribute returned.",
     )
 
 
