@@ -25,7 +25,7 @@ CELL, BINS = 8, 9  # of histograms of gradients: pixels a side, directions
 
 def ranks(maps: Tensor) -> Tensor:
     """Ranks 1..n [rows, n] of everything behind the first axis, equal values sharing their average; NaN stays NaN."""
-    flat = maps.detach().double().cpu().flatten(1)
+    flat = maps.detach().cpu().double().flatten(1)
     missing = flat.isnan()
     keyed = flat.masked_fill(missing, math.inf)
     ordered, places = keyed.sort(dim=1)
@@ -144,7 +144,7 @@ def disagreement(maps: Mapping[str, Tensor]) -> Tensor:
     shape = torch.broadcast_shapes(*(one.shape for one in own))
     scaled = []
     for one in own:
-        wide = one.expand(shape).double().cpu()
+        wide = one.expand(shape).cpu().double()
         mass = wide.abs().flatten(1).sum(1).reshape(-1, *[1] * (wide.ndim - 1))
         scaled.append(wide / mass.masked_fill(mass == 0, 1))
     return torch.stack(scaled).std(0, correction=0)
@@ -189,7 +189,7 @@ def method_agreement(
 
 def _both(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Two maps [rows, n], NaN where either is."""
-    one, two = torch.broadcast_tensors(first.detach().double().cpu(), second.detach().double().cpu())
+    one, two = torch.broadcast_tensors(first.detach().cpu().double(), second.detach().cpu().double())
     one, two = one.flatten(1), two.flatten(1)
     missing = one.isnan() | two.isnan()
     return one.masked_fill(missing, math.nan), two.masked_fill(missing, math.nan)
@@ -216,7 +216,7 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _picture(maps: Tensor) -> Tensor:
     """[rows, height, width] float64: channels of [rows, channels, height, width] are summed."""
-    found: Tensor = maps.detach().double().cpu()
+    found: Tensor = maps.detach().cpu().double()
     found = found.sum(1) if found.ndim == 4 else found
     if found.ndim != 3:
         raise InputError("not_an_image", "This likeness is of images", f"The maps have shape {list(maps.shape)}.")

@@ -55,6 +55,8 @@ class Subject:
 
     def fits(self, method: Method) -> None:
         """Refuse a method that these inputs are not made for."""
+        if "text" in method.needs:
+            raise InputError("not_a_text", f"{method.title} is about texts", hint="Pass texts and tokenizer=.")
         if "image" in method.needs and self.problem.points.ndim != 4:
             raise InputError(
                 "not_an_image",
@@ -156,6 +158,10 @@ def entries_of(
             found[_free(name, found)] = _entry(
                 _free(name, found), name, subject, target=target, baseline=baseline, seed=seed
             )
+    if baseline is not None and not any(_takes_baseline(entry.run) for entry in found.values()):
+        raise ParameterError(
+            "no_baseline", "None of the attributions is measured from a baseline", hint="Leave it out."
+        )
     if not found:
         raise ParameterError("no_attributions", "There is no attribution to evaluate", hint="Name a method.")
     return found
@@ -215,6 +221,10 @@ def _of_attribution(name: str, given: Attribution, subject: Subject, target: Any
     return Entry(
         name or given.method, "method", title, given.method, parameters, values, given.evaluations, given.seconds, run=run
     )  # fmt: skip
+
+
+def _takes_baseline(method: Method | None) -> bool:
+    return method is not None and any(parameter.name == "baseline" for parameter in method.parameters)
 
 
 def _found_method(name: Any) -> Method:

@@ -19,7 +19,7 @@ from xaiwidgets.engine.errors import InputError, ParameterError
 from xaiwidgets.engine.fusion import Fusion
 from xaiwidgets.engine.inputs import require_differentiable
 from xaiwidgets.engine.layers import find_layer
-from xaiwidgets.engine.memory import Memory, digest
+from xaiwidgets.engine.memory import Memory
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.regions import Regions, resolve
 from xaiwidgets.engine.registry import Method, Partial
@@ -74,8 +74,8 @@ class Case:
         self.memory: dict[Hashable, Any] = {} if memory is None else memory
         self.values = values_of(self.problem, values)
         self.mask = None if mask is None else mask_of(self.problem, mask)
-        named = digest(regions) if isinstance(regions, Tensor) else repr(regions)
-        self.ids, self.counts = self.shared(("units", named), lambda: self.units(regions))
+        named = regions if isinstance(regions, str) else id(regions)  # which stays its own while it is remembered
+        self.ids, self.counts, _ = self.shared(("units", named), lambda: (*self.units(regions), regions))
 
     @property
     def rows(self) -> int:
@@ -108,7 +108,7 @@ class Case:
 
     def importance(self, values: Tensor | None = None) -> Tensor:
         """[rows, units] float64: the sum of the values in each unit, NaN beyond a row's own units."""
-        own = self.widened(self.values if values is None else values).detach().double().cpu()
+        own = self.widened(self.values if values is None else values).detach().cpu().double()
         shape = torch.broadcast_shapes(own.shape, self.ids.shape)
         ids = self.ids.expand(shape).flatten(1)
         own = torch.where(ids < 0, 0, own.expand(shape).flatten(1))
@@ -339,7 +339,12 @@ def _fitting(problem: Problem, given: Any, what: str) -> Tensor:
     if isinstance(given, tuple):
         leaves = [torch.as_tensor(leaf).to(points.device) for leaf in given]
         given = problem.inputs.pack(leaves) if problem.inputs.several else leaves[0]
-    values: Tensor = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))).detach()
+    try:
+        values: Tensor = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))).detach()
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "values_shape", f"A {type(given).__name__} holds no numbers for an input", str(error), "Pass a tensor."
+        ) from error
     values = values.to(points.device)
     if values.ndim == points.ndim - 1 >= 3 and values.shape[1:] == points.shape[2:]:
         values = values.unsqueeze(1)  # one map for all channels

@@ -69,7 +69,7 @@ class Result(float):
     values: Tensor
 
     def __new__(cls, values: Tensor, **_: Any) -> Self:
-        return super().__new__(cls, float(values.double().nanmean()) if len(values) else float("nan"))
+        return super().__new__(cls, float(values.detach().cpu().double().nanmean()) if len(values) else float("nan"))
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Result(float):
         error: Exception | None = None,
     ) -> None:
         self.metric = metric
-        self.values = values.detach().double().cpu()
+        self.values = values.detach().cpu().double()
         self.direction = direction
         self.parameters = dict(parameters or {})
         self.curves = dict(curves or {})
@@ -139,7 +139,7 @@ def bootstrap(values: Tensor) -> tuple[Tensor, Tensor]:
     drawn = torch.randint(len(values), (RESAMPLES, len(values)), generator=generator)
     weights = torch.zeros(RESAMPLES, len(values), dtype=torch.float64)
     weights.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-    flat = values.detach().double().cpu().flatten(1)
+    flat = values.detach().cpu().double().flatten(1)
     known = ~flat.isnan()
     means = (weights @ flat.nan_to_num(0)) / (weights @ known.double())
     low, high = _quantiles(means)
@@ -148,5 +148,5 @@ def bootstrap(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _quantiles(samples: Tensor) -> tuple[Tensor, Tensor]:
     tail = (1 - LEVEL) / 2
-    low, high = samples.double().nanquantile(torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
+    low, high = samples.cpu().double().nanquantile(torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
     return low, high

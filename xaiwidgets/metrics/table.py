@@ -13,7 +13,10 @@ from typing import Any
 from .metric_table import ARROWS
 from .result import Result
 
-LEGEND = "↓ lower, ↑ higher values speak for an explanation. [ ]: 95 % interval of the mean over rows. *: best of its column."
+LEGEND = (
+    "↓ lower, ↑ higher values speak for an explanation. [ ]: 95 % interval of the mean over rows. "
+    "*: best of its column. ( ): a control, which explains nothing."
+)
 _LATEX = {"\\": r"\textbackslash{}", **{char: "\\" + char for char in "&%$#_{}"}, "~": r"\~{}", "^": r"\^{}"}
 _HEADS = {"↓": r" $\downarrow$", "↑": r" $\uparrow$"}
 
@@ -82,7 +85,7 @@ class Table:
         body = []
         for row in self.rows:
             name = html.escape(row.name)
-            cells = [f"<th {left} scope='row'>{f'<i>{name}</i>' if row.control else name}</th>"]
+            cells = [f"<th {left} scope='row'>{f'({name})' if row.control else name}</th>"]
             for column in self.columns:
                 text = html.escape(_cell(row.results.get(column.name)))
                 cells.append(f"<td {right}>{f'<b>{text}*</b>' if row.name in self.best(column) else text}</td>")
