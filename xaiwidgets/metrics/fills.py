@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Annotated, Literal, Protocol
 
 import torch
@@ -44,6 +44,9 @@ class Removal(Protocol):
     def scores(self, rows: Tensor, chosen: Tensor, measure: Measure) -> Tensor:
         """[m] float64, of these points."""
 
+    def asked(self, rows: Tensor, chosen: Tensor, ask: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """What `ask(points, rows)` says of them [m, ...], a part at a time."""
+
 
 @dataclass(frozen=True, eq=False)
 class Replacing:
@@ -60,13 +63,13 @@ class Replacing:
         return self.case.replaced(rows, chosen, fill)
 
     def scores(self, rows: Tensor, chosen: Tensor, measure: Measure) -> Tensor:
+        return self.asked(rows, chosen, partial(self.case.scores, measure=measure))
+
+    def asked(self, rows: Tensor, chosen: Tensor, ask: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         point = self.case.problem.points[0]
         span = max(1, SPAN_BYTES // (point.numel() * point.element_size()))
-        parts = [
-            self.case.scores(self.points(some, taken), some, measure)
-            for some, taken in zip(rows.split(span), chosen.split(span), strict=True)
-        ]
-        return torch.cat(parts)
+        pairs = zip(rows.split(span), chosen.split(span), strict=True)
+        return torch.cat([ask(self.points(some, taken), some) for some, taken in pairs])
 
 
 @dataclass(frozen=True, eq=False)
