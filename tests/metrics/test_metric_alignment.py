@@ -47,7 +47,8 @@ def test_shares_become_sensitivities():
     local, notes = local_map(found)
     torch.testing.assert_close(local, W.double().expand(2, 3))
     assert "minus zero" in notes[0]
-    assert form_of(case("saliency")) == "per_unit" and local_map(case("saliency"))[1] == ()
+    assert form_of(case("saliency")) == "per_unit"
+    assert local_map(case("saliency"))[1] == ()
 
 
 def test_where_nothing_can_be_divided():
@@ -75,13 +76,17 @@ def test_maps_of_places_and_of_tokens():
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 2)).eval()
     place = Case(Problem(model, images, target=0), torch.rand(2, 1, 4, 4))
     local, notes = local_map(place)
-    assert form_of(place) == "place" and local.shape == images.shape and notes == ()
+    assert form_of(place) == "place"
+    assert local.shape == images.shape
+    assert notes == ()
     tokens = Case(Problem(lambda x: x.sum((1, 2)), torch.rand(2, 5, 3)), torch.rand(2, 5))
     with pytest.raises(InputError) as caught:
         local_map(tokens)
-    assert caught.value.code == "map_of_tokens" and "zero_units" in caught.value.hint
+    assert caught.value.code == "map_of_tokens"
+    assert "zero_units" in caught.value.hint
 
 
 def test_an_empty_map():
     reading = aligned(Case(Problem(linear, X), X * 0))
-    assert reading.values.isnan().all() and "2 of 2" in reading.notes[-1]
+    assert reading.values.isnan().all()
+    assert "2 of 2" in reading.notes[-1]
