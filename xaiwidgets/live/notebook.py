@@ -44,7 +44,7 @@ def convert(notebook: Any) -> str:
             data = output.get("data", {})
             model = states.get(data.get(WIDGET_VIEW, {}).get("model_id"))
             if model is not None and model["state"].get("_kind"):
-                kinds.add(model["state"]["_kind"])
+                kinds |= {model["state"]["_kind"], *(["trust"] if model["state"].get("trust") else [])}
                 del data[WIDGET_VIEW]
                 data["text/html"] = embed(_traits(model, states), data.get("text/html", ""))
     if all("_kind" in model["state"] or model["model_module"] == "@jupyter-widgets/base" for model in states.values()):

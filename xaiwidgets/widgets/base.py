@@ -105,6 +105,10 @@ class ExplainWidget(anywidget.AnyWidget):
         """What is shown, in a few words."""
         return type(self).__name__
 
+    def _kinds(self) -> tuple[str, ...]:
+        """The kinds of code that are needed to draw what is there."""
+        return (self._kind,)
+
     def _message(self, content: dict[str, Any]) -> None:
         """A message that is not common to all widgets."""
         raise ValueError(f"unknown message {content.get('type')!r}")
@@ -137,7 +141,7 @@ class ExplainWidget(anywidget.AnyWidget):
         text = page(
             self.static_state(),
             asset("page.js"),
-            parts(self._kind),
+            parts(*self._kinds()),
             title=title or self._title(),
             fallback=self._figure(),
         )
@@ -296,7 +300,7 @@ class ExplainWidget(anywidget.AnyWidget):
         if change["new"]:
             with self.hold_sync():
                 self.methods = list(self.methods)  # described from now on
-                self._parts, self._esm = parts(self._kind), asset("assemble.js")
+                self._parts, self._esm = parts(*self._kinds()), asset("assemble.js")
 
 
 def described(methods: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:

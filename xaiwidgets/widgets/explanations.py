@@ -8,6 +8,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from xaiwidgets.engine.layers import find_layer
 from xaiwidgets.engine.places import names_with_places
 from xaiwidgets.engine.registry import METHODS, find_method
 from xaiwidgets.engine.state import module_of
+from xaiwidgets.metrics.case import Case
 from xaiwidgets.widgets.questions import Questions, keep, whole
 
 KEEP_RESULTS = 24
@@ -84,11 +86,11 @@ class Explanations:
         self._results: OrderedDict[str, Explanation] = OrderedDict()
         self._layers: list[str] | None = None
         self._methods: list[str] | None = None
+        self._models = 0
 
     def request(self, params: dict[str, Any]) -> Request:
         """Check a page's `params`. Raises InputError or ParameterError naming what is wrong."""
-        if self._questions.changed():
-            self._results.clear()
+        self.refresh()
         method = find_method(str(params.get("method")))
         index = whole(params.get("input", 0), "input", self.count)
         values = {str(name): value for name, value in dict(params.get("parameters") or {}).items()}
@@ -142,6 +144,25 @@ class Explanations:
             yield explanation
         if explanation is not None:
             keep(self._results, request.key, replace(explanation, final=True), KEEP_RESULTS)
+
+    def refresh(self) -> bool:
+        """Forget what is known if the model is another one by now; whether it is."""
+        changed = self._questions.changed()
+        if changed:
+            self._results.clear()
+            self._models += 1
+        return changed
+
+    def key(self, request: Request) -> str:
+        """The name of a map: the same for the same question to the same model."""
+        return f"{self._models}-{blake2b(request.key.encode(), digest_size=8).hexdigest()}"
+
+    def case(self, request: Request, attribution: Attribution, interrupt: Callable[[], None]) -> Case:
+        """A result as the metrics see it."""
+        problem = self._questions.problem(request.input, request.target, request.foil, interrupt)
+        method = find_method(request.method)
+        parameters = method.check(self._arguments(request))
+        return Case(problem, attribution.values, method=method, parameters=parameters, name="map")
 
     def predict_changed(self, index: int, change: Callable[[Tensor], Tensor]) -> Tensor:
         """The output for one input after `change` of its explained tensor [1, ...]."""

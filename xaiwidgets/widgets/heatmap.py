@@ -19,14 +19,16 @@ from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.live.render import DISPLAY, block_sums, check_display, clip_range
 from xaiwidgets.live.transport import Map, pack, pack_labels
 from xaiwidgets.widgets import words
-from xaiwidgets.widgets.base import ExplainWidget
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.explanations import Explanation, Explanations, Request
 from xaiwidgets.widgets.figure import figure, strongest
+from xaiwidgets.widgets.path.colours import fit_colours
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.regions import blur_region, check_region
 from xaiwidgets.widgets.summary import UNITS, class_bars, notices, quality, question
+from xaiwidgets.widgets.trust.drawer import TrustDrawer, model_changed, nothing_to_test
+from xaiwidgets.widgets.trust.tested import OF_IMAGES, SCORES, Input, Tested
 
 PROGRESS_EVERY = 0.1
 HUMAN_SCALE = 64
@@ -36,7 +38,7 @@ Aside = tuple[int, dict[str, Any]]
 """An answer beside the explanation: the input it is about and the traits to change."""
 
 
-class HeatmapOverlay(ExplainWidget):
+class HeatmapOverlay(TrustDrawer):
     """A heatmap over an image, with everything needed to question it. Made by `xaiwidgets.explain`."""
 
     _kind = traitlets.Unicode("heatmap").tag(sync=True)
@@ -112,6 +114,7 @@ class HeatmapOverlay(ExplainWidget):
     def _publish(self, result: Explanation) -> None:
         request, attribution = result.request, result.attribution
         self._show_input(request.input)
+        self.map_key = self._explanations.key(request)
         self.classes = class_bars(result.outputs, self._labels)
         maps = self._maps(result)
         self._send_maps(maps)
@@ -152,6 +155,27 @@ class HeatmapOverlay(ExplainWidget):
         self._shown_input = index
         self.image, self.image_size = pictures.encode(view), [view.shape[1], view.shape[0]]
         self.segments, self.segments_shape, self.region, self.selection, self.whatif = b"", [], {}, {}, {}
+
+    # --- the tests --------------------------------------------------------------------------------------------------
+
+    def _tested(self, key: str) -> Tested:  # noqa: ARG002 - the page shows no other map than this
+        shown: Explanation | None = self._results.get("shown")
+        if shown is None:
+            raise nothing_to_test()
+        request, explanations = shown.request, self._explanations
+        if explanations.refresh() or explanations.key(request) != self.map_key:
+            raise model_changed()
+        view, point = self._views[request.input], explanations.points(request.input)[0]
+        with self._sync_lock:
+            asked = question(request, self.baselines, self._labels, self._score)
+            title = self.inputs[request.input]["label"] if len(self._views) > 1 else ""
+        return Tested(
+            key=explanations.key(request), case=lambda interrupt: explanations.case(request, shown.attribution, interrupt),
+            attribution=shown.attribution, subject=Input(title, view, fit_colours(view, point).to_pixels),
+            method=asked["method_title"], complete=find_method(request.method).complete,
+            target=asked["target_label"], foil=asked["foil_label"], score="" if request.target is None else SCORES[self._score], classes=request.target is not None,
+            fills=OF_IMAGES, signed=self._maps(shown)[0].signed,
+        )  # fmt: skip
 
     # --- what a page asks for beside the explanation ----------------------------------------------------------------
 
@@ -222,7 +246,7 @@ class HeatmapOverlay(ExplainWidget):
             self._views[max(self._shown_input, 0)], values, signed=signed, display=self.display,
             colors=self._colors(diverging=signed and self.display["sign"] != "absolute"),
             warm_supports=self.polarity == "warm", title=title, caption=self.caption or "Not computed yet.", table_rows=rows,
-        )  # fmt: skip
+        ) + self._figure_of_tests()  # fmt: skip
 
     def _colors(self, *, diverging: bool) -> Table:
         """The table the page draws with, in the light theme."""

@@ -1,11 +1,12 @@
 """PathExplorer: how a model gets from a baseline to an input, place by place. Twin of js/src/widgets/path.tsx."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
 import traitlets
+from torch import Tensor
 
 from xaiwidgets.api import Session
 from xaiwidgets.engine.attribution import Attribution
@@ -13,6 +14,7 @@ from xaiwidgets.engine.errors import Cancelled, ExplainError, ParameterError
 from xaiwidgets.live.colors import table_for
 from xaiwidgets.live.frames import unpack_total
 from xaiwidgets.live.jobs import Gate, Token
+from xaiwidgets.metrics.case import Case
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.path.asks import Ask, View
@@ -35,6 +37,8 @@ from xaiwidgets.widgets.path.traits import (
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.questions import Questions
 from xaiwidgets.widgets.summary import SAVED_BUDGET, UNITS, class_bars
+from xaiwidgets.widgets.trust.drawer import model_changed, nothing_to_test
+from xaiwidgets.widgets.trust.tested import SCORES, Input, Tested
 
 PROGRESS_EVERY = 0.1
 REFINE_NODES = 8
@@ -262,6 +266,7 @@ class PathExplorer(PathState):
         for name, value in traits.items():
             setattr(self, name, value)
         self.shown = run.key
+        self.map_key = self._map_key(run)
         self.provenance = provenance(self._questions.model_name, sight.attribution, *ask.question)
         self._results |= {
             "attribution": sight.attribution,
@@ -297,6 +302,39 @@ class PathExplorer(PathState):
         self.baselines = baseline_infos(self._gallery, table, self._running)
         if len(self.baseline_data) != len(self._gallery):
             self.baseline_data = baseline_data(self._gallery)
+
+    # --- the tests --------------------------------------------------------------------------------------------------
+
+    def _map_key(self, run: Run) -> str:
+        return f"{self.asked}/{run.key}"
+
+    def _tested(self, key: str) -> Tested:
+        if self._questions.changed():
+            self._runs.forget()
+            self._published_question = None
+            raise model_changed()
+        with self._sync_lock:
+            question, table = self._published_question, {}
+            if question is not None:
+                table = {self._map_key(run): run for run in self._runs.table(question).values() if run.ready}
+            run = table.get(key or self.map_key)
+        if question is None or run is None or run.sight is None:
+            raise nothing_to_test()
+        attribution, entry, mode, samples = run.sight.attribution, run.entry, run.mode, run.sight.samples
+        values = attribution.values
+        assert isinstance(values, Tensor)  # noqa: S101 - one image or one text
+        asked, subject, questions = self._question(run, question), self._subject, self._questions
+
+        def case(interrupt: Callable[[], None]) -> Case:
+            return subject.case(questions.problem(0, *question, interrupt), entry, mode, samples, values)
+
+        classes = question[0] is not None
+        return Tested(
+            key=self._map_key(run), case=case, attribution=attribution,
+            subject=Input("", getattr(subject, "pixels", None), getattr(subject, "to_pixels", None), self.tokens),
+            method=f"{asked['method_title']}, baseline: {entry.title}", complete=run.promises, target=asked["target_label"], foil=asked["foil_label"],
+            score=SCORES[self._score] if classes else "", classes=classes, fills=subject.fills(),
+        )  # fmt: skip
 
     # --- what is on show, and who says so ---------------------------------------------------------------------------
 
@@ -373,7 +411,7 @@ class PathExplorer(PathState):
                 clip=float(self.display.get("clip", DISPLAY["clip"])), sight=sight, picture=pixels,
                 baseline=self._results.get("pixels"), tokens=self.tokens, strip=strip,
             )
-        )  # fmt: skip
+        ) + self._figure_of_tests()  # fmt: skip
 
     def _title(self) -> str:
         return words.subject(self.question) if self.question else "nothing computed yet"

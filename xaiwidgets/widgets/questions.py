@@ -16,6 +16,7 @@ from torch import Tensor
 from xaiwidgets.api import Session
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.memory import model_stamp
+from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.state import module_of
 from xaiwidgets.engine.target import Contrast
 
@@ -45,13 +46,16 @@ class Questions:
         with self._lock:
             session = self._sessions.get(key)
             if session is None:
-                chosen: Any = of_row(self._target, index)
-                if target is not None:
-                    chosen = target if foil is None else Contrast(target, foil)
-                session = Session(self._model, self.inputs.select([index]), target=chosen, **self._options)
+                session = self._asked(index, target, foil)
             keep(self._sessions, key, session, KEEP_SESSIONS)
             session.problem.interrupt = interrupt
             return session
+
+    def problem(self, index: int, target: int | None, foil: int | None, interrupt: Callable[[], None]) -> Problem:
+        """The same question, for long work beside whatever else is asked: nothing is shared but the model."""
+        problem = self._asked(index, target, foil).problem
+        problem.interrupt = interrupt
+        return problem
 
     def outputs(self, index: int, interrupt: Callable[[], None] | None = None) -> Tensor:
         """The model's output for one input, [classes] or whatever its shape is without the batch."""
@@ -92,6 +96,12 @@ class Questions:
         for name in ("_model", "inputs", "_target"):
             self.__dict__.pop(name, None)
         self._options = {}
+
+    def _asked(self, index: int, target: int | None, foil: int | None) -> Session:
+        chosen: Any = of_row(self._target, index)
+        if target is not None:
+            chosen = target if foil is None else Contrast(target, foil)
+        return Session(self._model, self.inputs.select([index]), target=chosen, **self._options)
 
     def _classes(self) -> int:
         outputs = next(iter(self._outputs.values()), None)

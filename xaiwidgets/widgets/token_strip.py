@@ -29,6 +29,9 @@ from xaiwidgets.widgets.tokens.pack import characters, pack_matrix, pack_values,
 from xaiwidgets.widgets.tokens.selection import same_sum, summed
 from xaiwidgets.widgets.tokens.state import TokenState
 from xaiwidgets.widgets.tokens.subject import Answer, Change
+from xaiwidgets.widgets.trust.drawer import model_changed, nothing_to_test
+from xaiwidgets.widgets.trust.tested import SCORES, Input, Tested, fills_of_text
+from xaiwidgets.widgets.words import encodable
 
 PROGRESS_EVERY = 0.1
 FORGOTTEN: dict[str, Any] = {
@@ -58,6 +61,7 @@ class TokenStrip(TokenState):
         self._tokens = Tokens("", ())
         self._edits: dict[int, str] = {}
         self._following = False
+        self._tested_text: tuple[int, Any] | None = None
         self._whatif: LatestJob[tuple[Any, dict[str, Any]]] = LatestJob(self._aside_done, self._aside_changed)
         super().__init__(inputs=answers.labels(), baselines=answers.menu.baselines(), **traits)
         self._show_text(answers.subject(int(self.params.get("input", 0))))
@@ -200,7 +204,7 @@ class TokenStrip(TokenState):
             "key": request.asked, "span": None if request.span is None else list(request.span),
             "foil_token": request.foil_token, "target": request.target, "foil": request.foil,
         }  # fmt: skip
-        self.quality, self.question = facts, answer.question
+        self.quality, self.question, self.map_key = facts, answer.question, request.asked
         self.caption = said.caption(values, tokens, answer.question, signed=signed, gap=facts["gap"])
         self.notices = said.notices(
             values, facts, self._shown_text.notes, signed=signed, training=self._shown_text.in_training,
@@ -243,8 +247,39 @@ class TokenStrip(TokenState):
             for name, value in (text_traits(subject.tokens, subject.prompt) | FORGOTTEN).items():
                 setattr(self, name, value)
             self._results.pop("answer", None)
+            if (
+                self._tested_text is not None
+                and self._answers.subject(self._tested_text[0]) is not self._tested_text[1]
+            ):
+                self._tested_text = None
+                self._forget_tests()
         for name, value in subject.said().items():
             setattr(self, name, value)
+
+    # --- the tests --------------------------------------------------------------------------------------------------
+
+    def _tested(self, key: str) -> Tested:
+        with self._sync_lock:
+            shown: Answer | None = self._results.get("answer")
+            answer = shown
+            if shown is not None and key not in ("", shown.request.asked):
+                answer = self._answers.known(key, shown)
+        if answer is None or not answer.final:
+            raise nothing_to_test()
+        request, found, answers = answer.request, answer, self._answers
+        if answers.refresh(request.input):
+            raise model_changed()
+        subject = answers.subject(request.input)
+        self._tested_text = (request.input, subject)
+        classes = request.target is not None
+        return Tested(
+            key=request.asked, case=lambda interrupt: answers.case(found, interrupt), attribution=found.attribution,
+            subject=Input(answers.labels()[request.input]["label"], tokens=[encodable(one.surface) for one in subject.source.items]),
+            method=found.question["method_title"], complete=find_method(request.method).complete,
+            target=found.question["target_label"], foil=found.question["foil_label"],
+            score=SCORES[self._score] if classes or request.span is not None else "", classes=classes,
+            fills=fills_of_text(answers.tokenizer, shorter=True), signed=is_signed(found),
+        )  # fmt: skip
 
     # --- what a page asks for ---------------------------------------------------------------------------------------
 
@@ -331,7 +366,7 @@ class TokenStrip(TokenState):
             tokens, groups, sums, signed, str(self.values_meta.get("unit", "")),
             table_for(self.palette, self.lut, diverging=signed), self.polarity == "warm",
             self.caption or "Not computed yet.", self.n_prompt, target,
-        ))  # fmt: skip
+        )) + self._figure_of_tests()  # fmt: skip
 
     def _title(self) -> str:
         return words.subject(self.question) if self.question else "nothing computed yet"

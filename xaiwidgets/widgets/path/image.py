@@ -14,10 +14,13 @@ from xaiwidgets.engine import baselines
 from xaiwidgets.engine.errors import ExplainError, InputError, ParameterError
 from xaiwidgets.engine.inputs import Inputs
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
 from xaiwidgets.methods.sample_walk import noisy_copies
+from xaiwidgets.metrics.case import Case
 from xaiwidgets.widgets.images import Pixels, as_pixels
 from xaiwidgets.widgets.images import pictures as views_of
+from xaiwidgets.widgets.trust.tested import OF_IMAGES
 
 from .colours import fit_colours, parse_colour, write_colour
 from .kinds import BOTH, DISTRIBUTION, PATH, image_kinds
@@ -74,6 +77,22 @@ class ImageSubject:
         if entry.kind == "smoothgrad":
             return noisy_copies(problem, samples, entry.params["sigma"], entry.params["seed"])
         return self._starts(entry, draws)
+
+    def case(self, problem: Problem, entry: Entry, mode: str, samples: int, values: Tensor) -> Case:
+        starts = list(self.starts(problem, entry, mode, samples))
+        method, parameters = None, {}
+        if entry.kind != "smoothgrad":  # which is a method of this widget alone
+            method = find_method("integrated_gradients" if mode == PATH else "expected_gradients")
+            more = {"samples": samples, "seed": int(entry.params.get("seed", 0))} if mode == DISTRIBUTION else {}
+            parameters = method.check({"baseline": starts, **more})
+        return Case(problem, values, method=method, parameters=parameters, name="map")
+
+    def fills(self) -> dict[str, str]:
+        return OF_IMAGES
+
+    def to_pixels(self, point: Tensor) -> NDArray[np.uint8]:
+        """A point [channels, h, w] as a picture."""
+        return self._colours.to_pixels(point)
 
     def entry(self, asked: Any) -> Entry | None:
         if isinstance(asked, bool) or asked is None:

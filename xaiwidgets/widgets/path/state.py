@@ -5,14 +5,14 @@ from typing import Any
 
 import traitlets
 
-from xaiwidgets.widgets.base import ExplainWidget
+from xaiwidgets.widgets.trust.drawer import TrustDrawer
 
 from .kinds import MODES
 
 DISPLAY: dict[str, Any] = {"sign": "both", "clip": 99.5, "blind": False, "disagreement": False}
 
 
-class PathState(ExplainWidget):
+class PathState(TrustDrawer):
     """What the page knows. `alpha`, `window`, `frame_scale`, `cumulative` and `display` are the reader's."""
 
     _kind = traitlets.Unicode("path").tag(sync=True)

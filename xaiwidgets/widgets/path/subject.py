@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xaiwidgets.api import Session
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.metrics.case import Case
 
 from .kinds import Kind
 
@@ -67,6 +68,12 @@ class Subject(Protocol):
 
     def starts(self, problem: Problem, entry: Entry, mode: str, samples: int) -> Tensor:
         """The baseline as points [k, 1, ...] of the problem: one for a path, several for a distribution."""
+
+    def case(self, problem: Problem, entry: Entry, mode: str, samples: int, values: Tensor) -> Case:
+        """A run's values [1, ...] as the metrics see them. `problem`: the question at the model's own inputs."""
+
+    def fills(self) -> dict[str, str]:
+        """What parts of the input can be replaced by in tests."""
 
     def look(self, entry: Entry) -> Look:
         """What is shown of a baseline; asks no model."""

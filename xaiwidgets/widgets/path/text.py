@@ -12,11 +12,16 @@ from xaiwidgets.api import Session
 from xaiwidgets.engine.errors import InputError, ParameterError
 from xaiwidgets.engine.inputs import Inputs
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import find_method
 from xaiwidgets.engine.state import module_of
+from xaiwidgets.metrics.case import Case
+from xaiwidgets.metrics.text_case import Question, TextCase
 from xaiwidgets.text.embedding import at_embedding, baseline, check_vocabulary
+from xaiwidgets.text.session import TextSession
 from xaiwidgets.text.spelling import surface
 from xaiwidgets.text.tokenizers import decoded, token_id, words_of
 from xaiwidgets.text.tokens import Tokens
+from xaiwidgets.widgets.trust.tested import fills_of_text
 from xaiwidgets.widgets.words import encodable
 
 from .kinds import text_kinds
@@ -50,9 +55,9 @@ class TextSubject:
         self._ids = leaf[0].cpu()
         self._tokenizer = tokenizer
         self.size = (1, len(self._ids))
-        row = words_of(self._ids.tolist(), tokenizer, tokens)
-        self.tokens = [encodable(shown) for shown in row.surfaces]
-        self._kept = _kept(row, inputs)
+        self._row = words_of(self._ids.tolist(), tokenizer, tokens)
+        self.tokens = [encodable(shown) for shown in self._row.surfaces]
+        self._kept = _kept(self._row, inputs)
         self._numbers = {name: number for name in TOKENS if (number := token_id(tokenizer, name)) is not None}
         self.kinds = text_kinds(mask="mask" in self._numbers, pad="pad" in self._numbers, tokens=tokenizer is not None)
 
@@ -68,9 +73,7 @@ class TextSubject:
     # --- baselines ------------------------------------------------------------------------------------------------
 
     def starts(self, problem: Problem, entry: Entry, mode: str, samples: int) -> Tensor:  # noqa: ARG002 - one for a path
-        kind: Any = entry.given if entry.given is not None else entry.kind
-        if entry.given is None and entry.kind not in VECTORS:
-            kind = self._number(entry)
+        kind = self._named(entry)
         return baseline(problem, kind, torch.from_numpy(self._kept)[None], self._tokenizer).points
 
     def thumbnails(self, points: Tensor, side: int) -> None:
@@ -85,6 +88,16 @@ class TextSubject:
             return Entry("given", "given", "as given", {}, ("path",), torch.as_tensor(asked))
         return None
 
+    def case(self, problem: Problem, entry: Entry, mode: str, samples: int, values: Tensor) -> Case:  # noqa: ARG002
+        question = TextSession(Question(problem), [self._row], self._tokenizer, kept=torch.from_numpy(self._kept)[None])
+        method = find_method("integrated_gradients")
+        return TextCase(
+            question, self.reduce(values), method=method, parameters={"baseline": self._named(entry)}, name="map"
+        )
+
+    def fills(self) -> dict[str, str]:
+        return fills_of_text(self._tokenizer, shorter=False)
+
     def look(self, entry: Entry) -> Look:
         blind = self._kept.copy()
         word = {"zeros": "∅", "mean": "μ"}.get(entry.kind, "·")
@@ -97,6 +110,12 @@ class TextSubject:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _named(self, entry: Entry) -> Any:
+        """The baseline as `baseline` takes it: vectors, a name, or a token's number."""
+        if entry.given is not None:
+            return entry.given
+        return entry.kind if entry.kind in VECTORS else self._number(entry)
 
     def _number(self, entry: Entry) -> int:
         if entry.kind != "token":

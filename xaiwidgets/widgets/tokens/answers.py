@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.registry import find_method
+from xaiwidgets.metrics.text_case import TextCase
 from xaiwidgets.text.embedding import reduction
 from xaiwidgets.widgets.explanations import KEEP_RESULTS
 from xaiwidgets.widgets.questions import keep, whole
 from xaiwidgets.widgets.words import encodable
 
 from .asks import Menu, Request
+from .changes import part_sizes
 from .classified import Classified
 from .generating import Generating
 from .reading import Read, read
@@ -80,11 +82,13 @@ class Answers:
         self._texts[index] = read(text, self.tokenizer, self._model, self._options)
         self._forget(index)
 
-    def refresh(self, index: int) -> None:
-        """Forget what is known if the model is another one by now."""
-        if self.subject(index).changed():
+    def refresh(self, index: int) -> bool:
+        """Forget what is known if the model is another one by now; whether it is."""
+        changed = self.subject(index).changed()
+        if changed:
             for number in range(len(self._texts)):
                 self._forget(number)
+        return changed
 
     def explain(self, request: Request, interrupt: Interrupt, question: dict[str, Any]) -> Iterator[Answer]:
         """Results for a settled request, each better than the last; a finished one is given again without computing."""
@@ -132,6 +136,31 @@ class Answers:
             )
             matrix.have = matrix.have | frozenset(done)
             yield matrix
+
+    def known(self, key: str, shown: Answer) -> Answer | None:
+        """The finished answer that a page calls `key`: the request's params, and `#row` for a row of the matrix."""
+        name, mark, row = key.rpartition("#")
+        if mark and row.isdecimal() and name == shown.request.asked:
+            return self._row_of_matrix(shown, int(row))
+        found = [one for one in self._results.values() if one.request.asked == key]
+        return found[-1] if found else None
+
+    def case(self, answer: Answer, interrupt: Interrupt) -> TextCase:
+        """An answer as the metrics see it."""
+        request, subject = answer.request, self.subject(answer.request.input)
+        sizes = part_sizes(subject.tokens, request)  # as the method gave them: whole parts, not their tokens' shares
+        values = torch.from_numpy(row_of(answer))[None] * (1 if sizes is None else sizes)
+        return subject.case(request, values, self.menu.arguments(request), interrupt)
+
+    def _row_of_matrix(self, shown: Answer, row: int) -> Answer | None:
+        matrix = self.matrix(shown.request)
+        if matrix is None or row not in matrix.have:
+            return None
+        values = torch.from_numpy(np.nan_to_num(matrix.values[row]))[None]
+        attribution = replace(shown.attribution, values=values, delta=None, score=None, baseline_score=None)
+        request = replace(shown.request, span=(row, row), foil_token=None, asked=f"{shown.request.asked}#{row}")
+        question = self.subject(request.input).question(request)
+        return Answer(request, attribution, shown.question | question, final=True)
 
     def close(self) -> None:
         """Let go of the model and of everything computed."""

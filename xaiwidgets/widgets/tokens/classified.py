@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from xaiwidgets.api import Session
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import find_method
+from xaiwidgets.metrics.text_case import Question, TextCase
 from xaiwidgets.text.session import TextSession, call_of
 from xaiwidgets.text.tokens import Tokens
 from xaiwidgets.widgets import words
@@ -40,6 +44,10 @@ class Classified:
             model, call, wrt=own, target=options.target, score=options.score, **options.session(len(self.tokens))
         )  # fmt: skip
 
+    @property
+    def source(self) -> Tokens:
+        return self.tokens
+
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:  # noqa: ARG002 - one pass has no progress
         self._questions.outputs(0, interrupt)
         self._asked = True
@@ -66,6 +74,11 @@ class Classified:
         session = self._questions.session(0, request.target, request.foil, interrupt)
         found = TextSession(session, [self.tokens], self._tokenizer).stream(request.method, **arguments)
         return shared_out(found, self.tokens, request)
+
+    def case(self, request: Request, values: Tensor, arguments: dict[str, Any], interrupt: Interrupt) -> TextCase:
+        problem = self._questions.problem(0, request.target, request.foil, interrupt)
+        question = TextSession(Question(problem), [self.tokens], self._tokenizer)
+        return TextCase(question, values, method=find_method(request.method), parameters=arguments, name="map")
 
     def what_if(self, change: Change, shown: Request | None) -> dict[str, Any]:  # noqa: ARG002 - all classes are told
         if change.text is not None:

@@ -6,14 +6,20 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from xaiwidgets.api import Session
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.memory import model_stamp
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.engine.registry import find_method
 from xaiwidgets.engine.state import module_of
+from xaiwidgets.metrics.text_case import Question, TextCase
 from xaiwidgets.text.generation import Generated, generate
 from xaiwidgets.text.outputs import Columns, OutputSession
+from xaiwidgets.text.session import TextSession
 from xaiwidgets.text.spelling import surface
 from xaiwidgets.text.tokenizers import decoded, token_id
 from xaiwidgets.text.tokens import Tokens
@@ -50,6 +56,11 @@ class Generating:
     @property
     def tokens(self) -> Tokens:
         return self._prompt if self.generated is None else self.generated.tokens
+
+    @property
+    def source(self) -> Tokens:
+        paired = self.generated is not None and self.generated.encoder_decoder
+        return self._prompt if paired else self.tokens
 
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:
         if self.generated is not None:
@@ -110,6 +121,22 @@ class Generating:
         session = self._asked(interrupt)
         found = session.stream(request.method, span=(first, last + 1), foil=request.foil_token, **arguments)
         return shared_out(found, self.tokens, request)
+
+    def case(self, request: Request, values: Tensor, arguments: dict[str, Any], interrupt: Interrupt) -> TextCase:
+        """What is explained and what comes after it stays as it is; of an encoder and a decoder, all that was put out."""
+        assert request.span is not None  # noqa: S101 - settled
+        (first, last), generated = request.span, self._done
+        rows = self.source
+        kept = torch.zeros(1, len(rows), dtype=torch.bool)
+        kept[:, generated.n_prompt + last :] = True
+        problem = Problem(
+            self._model, generated.call, wrt=next(iter(generated.call)), interrupt=interrupt,
+            target=self._asked(interrupt).target((first, last + 1), request.foil_token),
+            **self._options.session(len(self.tokens)),
+        )  # fmt: skip
+        question = TextSession(Question(problem), [rows], generated.tokenizer, kept=kept)
+        method = find_method(request.method)
+        return TextCase(question, values[:, : len(rows)], method=method, parameters=arguments, name="map")
 
     def columns(
         self, request: Request, positions: list[int], arguments: dict[str, Any], interrupt: Interrupt

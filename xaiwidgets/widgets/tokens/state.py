@@ -4,12 +4,12 @@ from typing import Any
 
 import traitlets
 
-from xaiwidgets.widgets.base import ExplainWidget
+from xaiwidgets.widgets.trust.drawer import TrustDrawer
 
 MODES = ("token", "word", "sentence", "line", "paragraph", "regex")
 
 
-class TokenState(ExplainWidget):
+class TokenState(TrustDrawer):
     """What the page knows. Places in a text count UTF-16 code units, as JavaScript does.
 
     `granularity`, `agg`, `show`, `specials`, `k`, `scale_mode`, `selection`, `selection_sum` and `view` are the reader's.

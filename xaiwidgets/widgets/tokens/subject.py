@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.problem import Problem
+from xaiwidgets.metrics.text_case import TextCase
 from xaiwidgets.text.tokens import Tokens
 
 from .asks import Request
@@ -95,6 +98,10 @@ class Subject(Protocol):
     def tokens(self) -> Tokens:
         """All of it; generated ones too, once there are any."""
 
+    @property
+    def source(self) -> Tokens:
+        """Those that tests can take away: what the model is given, but for what a decoder is."""
+
     def prepare(self, interrupt: Interrupt, progress: Progress) -> None:
         """What must be known before anything can be asked: the model's prediction, or what it goes on with."""
 
@@ -112,6 +119,9 @@ class Subject(Protocol):
 
     def stream(self, request: Request, arguments: dict[str, Any], interrupt: Interrupt) -> Iterator[Attribution]:
         """Attributions with values [1, T], each better than the last."""
+
+    def case(self, request: Request, values: Tensor, arguments: dict[str, Any], interrupt: Interrupt) -> TextCase:
+        """Values [1, T] of a settled request as the metrics see them; of some texts only the first tokens."""
 
     def what_if(self, change: Change, shown: Request | None) -> dict[str, Any]:
         """The `whatif` trait but for the seconds."""
