@@ -29,12 +29,11 @@ def likeness(case: Case, first: Tensor, second: Tensor, places: Tensor | None = 
     one, two = (case.importance(map_).masked_fill(~places, torch.nan) for map_ in (first, second))
     found = {"rank": spearman(one, two), "rank_absolute": spearman(one.abs(), two.abs())}
     if case.problem.points.ndim == 4:
-        pictures = [picture(case, map_) for map_ in (first, second)]
+        own, other = picture(case, first), picture(case, second)
         flat = case.ids.expand(case.rows, *case.ids.shape[1:])[:, 0]
-        if flat.shape == pictures[0].shape:
-            shown = places.gather(1, flat.clamp(min=0).flatten(1)).reshape(flat.shape) & (flat >= 0)
-            found["ssim"] = _defined(ssim(*pictures, shown), *pictures)
-            found["hog"] = hog_similarity(*pictures)
+        shown = places.gather(1, flat.clamp(min=0).flatten(1)).reshape(flat.shape) & (flat >= 0)
+        found["ssim"] = _defined(ssim(own, other, shown), own, other)
+        found["hog"] = hog_similarity(own, other)
     return found
 
 
@@ -42,7 +41,7 @@ def places_of(case: Case, mask: Mask = "auto") -> Tensor:
     """[rows, units] bool: the units that count when maps are compared.
 
     "auto" leaves out constant background: the places of an image where every channel has its most frequent value, and the
-    values of [rows, features] that are the most frequent one, if they are a twentieth or more. A map that is zero there,
+    values of [rows, features] that are the most frequent one, if they are several and a twentieth or more. A map that is zero there,
     like those multiplied by the input, would agree with itself there whatever the model. "none" leaves out nothing.
     """
     if mask == "none":
@@ -62,7 +61,8 @@ def _with_content(case: Case) -> Tensor:
         return torch.ones_like(case.present)
     flat = points.flatten(2) if points.ndim > 3 else points.unsqueeze(1)  # [rows, channels, places]
     background = (flat == flat.mode(dim=2, keepdim=True).values).all(1)
-    background &= background.double().mean(1, keepdim=True) >= FEW
+    often = background.sum(1, keepdim=True)
+    background &= (often > 1) & (often >= FEW * background.shape[1])
     content = ~background.reshape(case.rows, *([1, *points.shape[2:]] if points.ndim > 3 else points.shape[1:]))
     shape = torch.broadcast_shapes(content.shape, case.ids.shape)
     ids = case.ids.expand(shape).flatten(1)

@@ -150,7 +150,8 @@ def redraw(owner: nn.Module, layer: Layer, generator: torch.Generator) -> None:
             with _Drawn(generator):
                 reset()
             after = _state(fresh)  # type: ignore[arg-type]  # it has a method, so it is a module
-            changed = {name for name, tensor in after.items() if not torch.equal(tensor, state[name].cpu())}
+            own = {*layer.tensors, *dict(owner.named_buffers(recurse=False))}  # weights tied to another layer's are its
+            changed = {name for name in own if name in after and not torch.equal(after[name], state[name].cpu())}
             _put(owner, {name: after[name] for name in changed})
         else:
             changed = set()
