@@ -26,13 +26,13 @@ class Walk(NamedTuple):
 
     x            [k] shares of the units, 0 to 1 with both ends
     values       [tries, rows, k] float64
-    areas        [tries, rows] under each row's own points by the trapezoid rule: the mean score on the way
+    own          of every row, the shares [k of the row] at which it was asked, and the scores [tries, k of the row] there
     done, total  rows of points known, and known at the end
     """
 
     x: Tensor
     values: Tensor
-    areas: Tensor
+    own: list[tuple[Tensor, Tensor]]
     done: int
     total: int
 
@@ -71,8 +71,8 @@ def removal_walk(
 
 
 def area(walk: Walk) -> Tensor:
-    """[tries, rows] under the walk: the mean score on the way."""
-    return walk.areas
+    """[tries, rows] under each row's own points by the trapezoid rule: the mean score on the way."""
+    return torch.stack([torch.trapezoid(scores, shares) for shares, scores in walk.own], 1)
 
 
 class _Scores:
@@ -139,13 +139,16 @@ def _nodes(units: int, level: int) -> Tensor:
     return nearest
 
 
-def _placed(found: Tensor, nodes: list[Tensor], counts: tuple[int, ...], level: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Shares [k], the scores [tries, rows, k] there, and the areas [tries, rows]."""
-    shares = [node.double() / max(units, 1) for node, units in zip(nodes, counts, strict=True)]
-    own = [found[:, row, node] for row, node in enumerate(nodes)]
-    areas = torch.stack([torch.trapezoid(*one) for one in zip(own, shares, strict=True)], 1)
+def _placed(
+    found: Tensor, nodes: list[Tensor], counts: tuple[int, ...], level: int
+) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+    """Shares [k], the scores [tries, rows, k] there, and every row's own."""
+    own = [
+        (node.double() / max(units, 1), found[:, row, node])
+        for row, (node, units) in enumerate(zip(nodes, counts, strict=True))
+    ]
     if len(set(counts)) == 1:
-        return shares[0], torch.stack(own, 1), areas
+        return own[0][0], torch.stack([scores for _, scores in own], 1), own
     common = np.linspace(0, 1, 2**level + 1)
-    values = [[np.interp(common, share, scores) for scores in tried] for share, tried in zip(shares, own, strict=True)]
-    return torch.from_numpy(common), torch.from_numpy(np.array(values)).transpose(0, 1), areas
+    values = np.array([[np.interp(common, shares, one) for one in scores] for shares, scores in own])
+    return torch.from_numpy(common), torch.from_numpy(values).transpose(0, 1), own

@@ -176,4 +176,5 @@ def curve_of(walk: Walk, x_title: str, measure: Measure) -> Curve:
 
 
 def _backwards(walk: Walk) -> Walk:
-    return walk._replace(x=1 - walk.x.flip(0), values=walk.values.flip(2))
+    own = [(1 - shares.flip(0), scores.flip(1)) for shares, scores in walk.own]
+    return walk._replace(x=1 - walk.x.flip(0), values=walk.values.flip(2), own=own)
