@@ -39,7 +39,7 @@ export function Controls({ store }: { store: TrustStore }) {
               <bdi>{one.title}</bdi>
             </span>
             {index > 0 && (
-              <span class="xw-quiet xw-number">
+              <span class="xw-quiet">
                 rank corr. {formatLikeness(one.rank)}
                 <span class="xw-visually-hidden">; {likeness(one)}</span>
               </span>

@@ -39,7 +39,9 @@ function Key({ lines, at, done }: { lines: readonly Named[]; at: number; done: s
           <th scope="col">
             {percentOf(at)} {done}
           </th>
-          <th scope="col">mean height</th>
+          <th scope="col" title="area under the curve: its mean height">
+            area
+          </th>
         </tr>
       </thead>
       <tbody>

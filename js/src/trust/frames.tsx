@@ -1,5 +1,6 @@
 // What the model was shown at some shares of a removal: pictures under the axis, or the text with what is left of it.
 
+import { Fragment } from "preact";
 import { useMemo } from "preact/hooks";
 import { SignalCanvas } from "../lib/canvas";
 import { visible } from "../lib/visible";
@@ -50,7 +51,6 @@ function Pictures({ store, removal }: StripProps) {
           class="xw-frame"
           aria-label={`${percentOf(share)} ${REMOVAL_WORDS[removal].done}`}
           aria-pressed={index === here}
-          style={{ left: `${100 * share}%` }}
           onClick={() => {
             store.place.value = share;
           }}
@@ -62,23 +62,28 @@ function Pictures({ store, removal }: StripProps) {
   );
 }
 
+/** Spaces as they are, everything else that does not show by a sign. */
+const shownText = (token: string) => visible(token).replace(/␣/g, " ");
+
 function Text({ store, removal }: StripProps) {
   const { shares = [], tokens = [], kept = {} } = store.trust.value.frames;
   const here = nearest(shares, store.place.value);
   const left = kept[removal]?.[here];
   if (!left) return null;
+  // word pieces without their spaces
+  const gap = tokens.some((token) => token !== token.trim()) ? "" : " ";
   return (
     <p class="xw-frame-text" dir="auto">
       <span class="xw-label">{percentOf(shares[here] ?? 0)}: </span>
-      {tokens.map((token, index) =>
-        left[index] ? (
-          <span key={index}>{token}</span>
-        ) : (
-          <del key={index} class="xw-frame-gone">
-            {visible(token)}
-          </del>
-        ),
-      )}
+      {tokens.map((token, index) => {
+        const text = shownText(token);
+        return (
+          <Fragment key={index}>
+            {left[index] ? <span>{text}</span> : <del class="xw-frame-gone">{text}</del>}
+            {gap}
+          </Fragment>
+        );
+      })}
     </p>
   );
 }

@@ -105,9 +105,29 @@ function Progress({ store }: { store: TrustStore }) {
   );
 }
 
+function Tools({ store }: { store: TrustStore }) {
+  const formats = useMemo(() => formatsOf(store), [store]);
+  return (
+    <div class="xw-trust-tools">
+      <Choice store={store} name="fill" label="filled with" />
+      <Choice store={store} name="measure" label="curves of" />
+      <span class="xw-footer-tools">
+        <Toggle open={store.tableOpen} title="the tests as tables" text="Tables" />
+        <ExportMenu
+          open={store.exportOpen}
+          formats={formats}
+          pythonLines={PYTHON_LINES}
+          ready={store.tested.value}
+          offReason={store.offReason.value}
+          name="trust"
+        />
+      </span>
+    </div>
+  );
+}
+
 export function TrustHead({ store }: { store: TrustStore }) {
   const { about, error } = store.trust.value;
-  const formats = useMemo(() => formatsOf(store), [store]);
   return (
     <>
       <div class="xw-header">
@@ -118,21 +138,7 @@ export function TrustHead({ store }: { store: TrustStore }) {
       </div>
       <Progress store={store} />
       <ErrorText failure={error} />
-      <div class="xw-trust-tools">
-        <Choice store={store} name="fill" label="what is removed becomes" />
-        <Choice store={store} name="measure" label="curves show" />
-        <span class="xw-footer-tools">
-          <Toggle open={store.tableOpen} title="the tests as tables" text="Tables" />
-          <ExportMenu
-            open={store.exportOpen}
-            formats={formats}
-            pythonLines={PYTHON_LINES}
-            ready={store.tested.value}
-            offReason={store.offReason.value}
-            name="trust"
-          />
-        </span>
-      </div>
+      {!store.empty.value && <Tools store={store} />}
     </>
   );
 }

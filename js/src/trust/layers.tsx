@@ -22,11 +22,12 @@ export function likenessLines(layers: Partial<Layers>) {
   });
 }
 
-/** Names that fit under the axis; the rest are read with the pointer or the arrow keys. */
-function marks(names: readonly string[]): [number, string][] {
+/** What fits under the axis; names are read with the pointer or the arrow keys. */
+function marks({ length }: readonly string[]): [number, string][] {
   return [
     [0, "trained"],
-    [names.length, names.length === 1 ? (names[0] ?? "") : `all ${names.length}`],
+    [length / 2, "random from the output down"],
+    [length, `all ${length}`],
   ];
 }
 
@@ -71,7 +72,6 @@ export function LayerChart({ store }: { store: TrustStore }) {
           ))}
         </svg>
       </Plot>
-      <p class="xw-plot-axis">layers made random, from the output down</p>
       <table class="xw-plot-key">
         <thead>
           <tr>

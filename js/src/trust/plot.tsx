@@ -1,6 +1,6 @@
 // A chart that is read at one place: axes with numbers, lines, and a marker that follows the pointer and the arrow keys.
 
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, TargetedPointerEvent } from "preact";
 import { formatTicks, niceTicks } from "../lib/ticks";
 
 /** Units of the drawing; it is stretched to its box, lines keep their width. */
@@ -68,6 +68,10 @@ export function Plot({ axes, label, below, place, reading, step, onRead, childre
   const ticks = niceTicks(axes.low, axes.high, 4);
   const numbers = formatTicks(ticks);
   const read = (x: number) => onRead(Math.min(Math.max(x, 0), axes.span));
+  const point = (event: TargetedPointerEvent<HTMLElement>) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    read((axes.span * (event.clientX - box.left)) / box.width);
+  };
   return (
     <div
       class="xw-plot"
@@ -78,10 +82,8 @@ export function Plot({ axes, label, below, place, reading, step, onRead, childre
       aria-valuemax={axes.span}
       aria-valuenow={place}
       aria-valuetext={reading}
-      onPointerMove={(event) => {
-        const box = event.currentTarget.getBoundingClientRect();
-        read((axes.span * (event.clientX - box.left)) / box.width);
-      }}
+      onPointerDown={point}
+      onPointerMove={point}
       onKeyDown={(event) => {
         const steps = STEPS[event.key];
         if (steps === undefined || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -21,6 +21,8 @@ export class TrustStore extends BaseStore {
   /** Whether the tests are about another map than the one on show. */
   readonly stale: ReadonlySignal<boolean>;
   readonly testing: ReadonlySignal<boolean>;
+  /** Failed before there was anything to show. */
+  readonly empty: ReadonlySignal<boolean>;
   /** The drawer speaks for itself: the widget around it says what its own job does. */
   readonly voice: Announcer;
 
@@ -52,6 +54,10 @@ export class TrustStore extends BaseStore {
     this.shown = this.#followShown();
     this.stale = computed(() => this.tested.value && this.trust.value.key !== this.shown.value);
     this.testing = computed(() => this.tested.value && this.trust.value.status === "running");
+    this.empty = computed(() => {
+      const { status, curves, controls } = this.trust.value;
+      return status === "error" && Object.keys(curves).length + controls.length === 0;
+    });
     this.voice = makeAnnouncer(lifetime);
     this.range = computed(() => {
       const first = this.controls.value[0];

@@ -23,9 +23,7 @@ export const REMOVAL_WORDS: Readonly<Record<Removal, { title: string; axis: stri
 export const LINES: readonly LineKey[] = ["random", "edges", "lengths", "map"];
 
 export function lineTitle(key: LineKey, tries: number): string {
-  return { map: "this map", random: `${tries} random orders`, edges: "edges of the picture", lengths: "word lengths" }[
-    key
-  ];
+  return { map: "this map", random: `${tries} random orders`, edges: "edges alone", lengths: "word lengths" }[key];
 }
 
 export const TEST_TITLES: Readonly<Record<string, string>> = {
@@ -38,9 +36,11 @@ export const TEST_TITLES: Readonly<Record<string, string>> = {
   agreement: "Agreement",
 };
 
-/** Two decimals suffice to compare; a score may be of any size. */
+/** A few decimals suffice to compare; a score may be of any size. */
 export function formatHeight(value: number): string {
-  return Math.abs(value) < 10 ? value.toFixed(2).replace("-", "−") : formatNumber(value);
+  if (Math.abs(value) >= 10) return formatNumber(value);
+  const decimals = value !== 0 && Math.abs(value) < 0.1 ? 3 : 2;
+  return value.toFixed(decimals).replace("-", "−");
 }
 
 export function formatLikeness(value: number | null | undefined): string {
@@ -50,7 +50,6 @@ export function formatLikeness(value: number | null | undefined): string {
 export const percentOf = (share: number): string => `${Math.round(100 * share)} %`;
 
 export function subject({ method_title, target_label, input_label }: Trust["about"]): string {
-  return [method_title, target_label && `for ${target_label}`, input_label && `(${input_label})`]
-    .filter(Boolean)
-    .join(" ");
+  const input = input_label.length > 40 ? `${input_label.slice(0, 39)}…` : input_label;
+  return [method_title, target_label && `for ${target_label}`, input && `(${input})`].filter(Boolean).join(" ");
 }

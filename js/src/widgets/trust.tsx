@@ -11,8 +11,7 @@ import { TrustStore } from "../trust/store";
 import { TrustTable } from "../trust/table";
 
 function TrustDrawer({ store }: { store: TrustStore }) {
-  const { sentences, cost, controls, layers, status, curves } = store.trust.value;
-  const failed = status === "error" && Object.keys(curves).length === 0;
+  const { sentences, cost, controls, layers } = store.trust.value;
   return (
     <section
       class="xw-trust-drawer"
@@ -25,7 +24,7 @@ function TrustDrawer({ store }: { store: TrustStore }) {
       }}
     >
       <TrustHead store={store} />
-      {!failed && (
+      {!store.empty.value && (
         <>
           <Findings sentences={sentences} />
           <Curves store={store} />
