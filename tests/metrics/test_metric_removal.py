@@ -1,5 +1,6 @@
 """Curves of taking units away: closed forms, nesting, seeds, costs, the fills, and what is imputed."""
 
+import numpy as np
 import pytest
 import torch
 from removing import dense, last, linear, normal
@@ -312,3 +313,20 @@ def test_imputation_of_channels_with_holes_of_their_own():
     for channel in range(2):
         expected = dense(image[0, channel : channel + 1], hole[0, channel])
         torch.testing.assert_close(found[0, channel : channel + 1], expected)
+
+
+# --- beside Quantus --------------------------------------------------------------------------------------------------
+
+
+def test_quantus_flips_the_same_pixels():
+    """Its PixelFlipping leaves out the point before anything is gone, and breaks ties by position."""
+    quantus = pytest.importorskip("quantus", reason="quantus is not installed")
+    problem, _ = counting()
+    images, values = problem.points, normal(2, 1, 8, 8, seed=1).float()
+    theirs = quantus.PixelFlipping(features_in_step=4, perturb_baseline=0.0, normalise=False, disable_warnings=True)
+    expected = theirs(
+        model=problem.module, x_batch=images.numpy(), y_batch=np.array([1, 1]), a_batch=values.numpy(), device="cpu"
+    )
+    curve = last(Case(problem, values), "deletion", steps=17).curves["deletion"]
+    assert curve.values.shape == (2, 17)
+    np.testing.assert_allclose(curve.values[:, 1:], expected, atol=1e-5)
