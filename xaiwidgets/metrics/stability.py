@@ -104,7 +104,8 @@ def local_lipschitz(
     """
 
     def ratio(near: Neighbour) -> Tensor:
-        return _norm(near.values - case.values) / _norm(near.shift)
+        moved = _norm(near.shift)
+        return _norm(near.values - case.values) / torch.where(moved > 0, moved, torch.nan)
 
     yield from _largest(
         case, samples, Around(radius, unit, ball), ratio, "the input is constant: no neighbour differs from it"
@@ -236,7 +237,7 @@ def _outputs(case: Case, near: Neighbour) -> Tensor:
 
 
 def _norm(values: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(values.double().flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(values.double().reshape(len(values), -1), dim=1)
     return norms.cpu()
 
 
