@@ -8,9 +8,11 @@ import { beginView, type Draw, type More } from "./lib/view";
 import { mount as examples } from "./widgets/examples";
 import { mount as heatmap } from "./widgets/heatmap";
 import { mount as path } from "./widgets/path";
+import { mount as scoreboard } from "./widgets/scoreboard";
 import { mount as tokens } from "./widgets/tokens";
+import { mount as trust } from "./widgets/trust";
 
-const WIDGETS: Readonly<Record<string, Draw>> = { examples, heatmap, path, tokens };
+const WIDGETS: Readonly<Record<string, Draw>> = { examples, heatmap, path, scoreboard, tokens, trust };
 
 /** Draw a widget into an element; everything ends with the signal or with the returned function. */
 function render(context: RenderContext): () => void {

@@ -1,5 +1,6 @@
 // ExampleGallery: which training examples made the model say so.
 
+import "../styles/tabs.css";
 import "../styles/gallery-cards.css";
 import "../styles/gallery.css";
 import { Fragment } from "preact";

@@ -1,0 +1,1 @@
+"""What a scoreboard is made of."""
