@@ -2,7 +2,7 @@
 // see it, the keys, and a drawer that another kind of widget fills.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { BaseStore } from "../lib/base-store";
 import { type Binding, handleKey } from "../lib/keys";
 import type { More } from "../lib/view";
@@ -33,7 +33,8 @@ interface FrameProps<S extends BaseStore> {
 /** What was found about the map with that key; its code comes when it is opened for the first time. */
 function Drawer({ more, about }: { more: More; about: string }) {
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // at once: a view that has ended listens no longer
+  useLayoutEffect(() => {
     const closed = new AbortController();
     if (place.current) more("trust", place.current, closed.signal);
     return () => closed.abort();

@@ -80,7 +80,7 @@ export function Plot({ axes, label, below, place, reading, step, onRead, childre
       aria-label={label}
       aria-valuemin={0}
       aria-valuemax={axes.span}
-      aria-valuenow={place}
+      aria-valuenow={Number(place.toFixed(3))}
       aria-valuetext={reading}
       onPointerDown={point}
       onPointerMove={point}

@@ -23,7 +23,7 @@ export const REMOVAL_WORDS: Readonly<Record<Removal, { title: string; axis: stri
 export const LINES: readonly LineKey[] = ["random", "edges", "lengths", "map"];
 
 export function lineTitle(key: LineKey, tries: number): string {
-  return { map: "this map", random: `${tries} random orders`, edges: "edges alone", lengths: "word lengths" }[key];
+  return { map: "this map", random: `random × ${tries}`, edges: "edges alone", lengths: "word lengths" }[key];
 }
 
 export const TEST_TITLES: Readonly<Record<string, string>> = {
@@ -39,12 +39,12 @@ export const TEST_TITLES: Readonly<Record<string, string>> = {
 /** A few decimals suffice to compare; a score may be of any size. */
 export function formatHeight(value: number): string {
   if (Math.abs(value) >= 10) return formatNumber(value);
-  const decimals = value !== 0 && Math.abs(value) < 0.1 ? 3 : 2;
+  const decimals = Math.abs(value) >= 0.0005 && Math.abs(value) < 0.1 ? 3 : 2;
   return value.toFixed(decimals).replace("-", "−");
 }
 
 export function formatLikeness(value: number | null | undefined): string {
-  return value === null || value === undefined ? "—" : formatHeight(value);
+  return value === null || value === undefined ? "—" : value.toFixed(2).replace("-", "−");
 }
 
 export const percentOf = (share: number): string => `${Math.round(100 * share)} %`;
