@@ -234,6 +234,7 @@ def explained(problem: Problem, method: Method, parameters: Mapping[str, Any]) -
         problem = problem.at(given.pop("layer"))
     if "gradient" in method.needs and "attention" not in method.needs:
         require_differentiable(problem.inputs, method.title)
+    given = method.check(given)
     partials = None
     try:
         while True:

@@ -68,8 +68,9 @@ class Result(float):
 
     values: Tensor
 
-    def __new__(cls, values: Tensor, **_: Any) -> Self:
-        return super().__new__(cls, float(values.detach().cpu().double().nanmean()) if len(values) else float("nan"))
+    def __new__(cls, values: Tensor, *, error: Exception | None = None, **_: Any) -> Self:
+        known = error is None and len(values) > 0
+        return super().__new__(cls, float(values.detach().cpu().double().nanmean()) if known else float("nan"))
 
     def __init__(
         self,
