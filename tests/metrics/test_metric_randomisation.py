@@ -54,11 +54,11 @@ def problem(model=None, rows=4, **options):
     return Problem(model or disorder(), torch.randn(rows, 6), **{"target": 0, **options})
 
 
-def case(asked, name, **parameters):
+def case(asked, name, seed=0, **parameters):
     method = CONTROLS.get(name) or find_method(name)
     checked = method.check(parameters)
     *_, last = explained(asked.begin(), method, checked)
-    return Case(asked, last.values, method=method, parameters=checked, name=name)
+    return Case(asked, last.values, method=method, parameters=checked, name=name, seed=seed)
 
 
 def last(metric, about, **parameters):
@@ -164,6 +164,13 @@ def test_the_same_seed_draws_the_same_and_another_seed_something_else():
     # A layer gets the same values in every kind, so what is left at the end is the same from either end.
     upwards = final(seed=3, kind="bottom_up")
     assert all(torch.equal(one[name], upwards[name]) for name in one)
+
+
+def test_the_seed_of_the_evaluation_is_that_of_the_weights():
+    asked = problem()
+    one, again, other = (last("model_randomisation", case(asked, "saliency", seed=seed)).values for seed in (0, 0, 1))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
 
 
 def changed(module, before):
@@ -435,8 +442,32 @@ def test_other_classes_of_a_linear_model():
         others = [spearmanr(products[target], products[label]).statistic for label in range(4) if label != target]
         assert reading.values[row].item() == pytest.approx(sum(others) / 3)
     assert reading.total == 3
-    few = last("random_logit", about, classes=1)
-    assert not torch.equal(few.values, last("random_logit", about, classes=1, seed=1).values)
+    one, again, other = (
+        last("random_logit", case(about.problem, "input_x_gradient", seed=seed), classes=1).values for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_quantus_agrees_about_the_other_of_two_classes():
+    import quantus
+    from quantus.functions.similarity_func import correlation_spearman
+
+    def products(model, inputs, targets, **_):
+        leaf = torch.as_tensor(inputs).requires_grad_()
+        scores = model(leaf).gather(1, torch.as_tensor(targets).long()[:, None])
+        return (torch.autograd.grad(scores.sum(), leaf)[0] * leaf).detach().numpy()
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Tanh(), nn.Linear(8, 2)).eval()
+    images, labels = torch.randn(5, 1, 6, 6), torch.tensor([0, 1, 0, 1, 1])
+    about = case(Problem(model, images, target=labels), "input_x_gradient")
+    metric = quantus.RandomLogit(
+        similarity_func=correlation_spearman, num_classes=2, abs=False, normalise=False, disable_warnings=True
+    )
+    theirs = metric(
+        model=model, x_batch=images.numpy(), y_batch=labels.numpy(), a_batch=about.values.numpy(), explain_func=products
+    )
+    assert last("random_logit", about).values.tolist() == pytest.approx([float(one) for one in theirs], abs=1e-6)
 
 
 def test_a_class_is_needed_to_ask_about_another():

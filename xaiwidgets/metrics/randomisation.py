@@ -51,17 +51,17 @@ class LayerStep:
 
 
 def randomising(
-    case: Case, *, kind: Kind = "cascading", seed: int = 0, mask: Mask = "auto", steps: int | None = None
+    case: Case, *, kind: Kind = "cascading", mask: Mask = "auto", steps: int | None = None
 ) -> Iterator[LayerStep]:
-    """The method's maps while the model forgets, layer by layer; see `reinitialised` for kind, seed and steps."""
+    """The method's maps while the model forgets, layer by layer; see `reinitialised` for kind and steps. The seed is the case's."""
     question = whole(case.problem)
     layers = layers_of(question)
     names = tuple(layers[places[-1]].name for places in stages(layers, kind, steps))
     places, before = places_of(case, mask), case.shared("outputs at the inputs", case.outputs)
-    for step in reinitialised(question, kind=kind, seed=seed, steps=steps):
+    for step in reinitialised(question, kind=kind, seed=case.seed, steps=steps):
         asked = case.asked_of(step.module)
         values = case.explain(asked)
-        moved = case.shared(("output moved", kind, seed, steps, step.done), partial(_moved, before, asked))
+        moved = case.shared(("output moved", kind, case.seed, steps, step.done), partial(_moved, before, asked))
         yield LayerStep(
             step.name, step.layers, step.done, step.total, values,
             output=moved, names=names, **likeness(case, case.values, values, places),
@@ -75,7 +75,7 @@ def randomising(
     direction="lower",
     asks=("method", "module"),
     range=(-1, 1),
-    tells="Near 0, the map changes when the model forgets what it learned: it depends on the weights.",
+    tells="Near 0 or below, the map changes when the model forgets what it learned: it depends on the weights.",
     cannot="It cannot tell whether the map is right: noise passes as well, and a map of a model whose untrained layers already "
     "do much may rightly stay the same.",
 )
@@ -90,7 +90,6 @@ def model_randomisation(
         int, Range(1, 256, log=True, help="Steps at most; deeper models draw several neighbouring layers in one.")
     ] = 16,
     mask: Masked = "auto",
-    seed: Annotated[int, Note("Seed of the new weights; each layer has its own.", kind="seed")] = 0,
 ) -> Iterator[Reading]:
     """How alike the map stays while the model's layers are drawn anew: the mean rank correlation over the steps.
 
@@ -104,7 +103,7 @@ def model_randomisation(
     """
     found: list[LayerStep] = []
     maps: dict[str, Tensor] = {}
-    for step in randomising(case, kind=kind, seed=seed, mask=mask, steps=steps):
+    for step in randomising(case, kind=kind, mask=mask, steps=steps):
         found.append(step)
         small = step.values.detach().float().cpu()
         small = small.sum(1, keepdim=True) if case.problem.points.ndim == 4 else small
@@ -127,7 +126,7 @@ def model_randomisation(
     direction="lower",
     asks=("method", "module", "model_trained_otherwise"),
     range=(-1, 1),
-    tells="Near 0, the map depends on the relation of inputs and labels that the model has learned.",
+    tells="Near 0 or below, the map depends on the relation of inputs and labels that the model has learned.",
     cannot="It cannot tell whether the map is right, nor anything if the other model learned features that are alike.",
 )
 def data_randomisation(
@@ -170,7 +169,6 @@ def random_logit(
     *,
     classes: Annotated[int, Range(1, 64, log=True, help="Other classes to compare with, drawn for each row.")] = 3,
     mask: Masked = "auto",
-    seed: Annotated[int, Note("Seed of the classes.", kind="seed")] = 0,
 ) -> Iterator[Reading]:
     """How alike the map is to those of other classes: the mean rank correlation with maps of classes drawn at random.
 
@@ -178,7 +176,7 @@ def random_logit(
     constant background. The target must be one class a row.
     Sixt et al. (2020), arXiv:1912.09818. Range -1 to 1. Lower is more specific to the class.
     """
-    drawn = _other_classes(case, classes, seed)
+    drawn = _other_classes(case, classes)
     places = places_of(case, mask)
     found: list[Tensor] = []
     for column in drawn.unbind(1):
@@ -230,7 +228,7 @@ def _undefined(steps: list[LayerStep]) -> tuple[str, ...]:
     return (f"Undefined for some rows, whose map is the same everywhere: {', '.join(names)}.",) if names else ()
 
 
-def _other_classes(case: Case, count: int, seed: int) -> Tensor:
+def _other_classes(case: Case, count: int) -> Tensor:
     """[rows, count] classes that are not the target, no two alike."""
     scorer = case.problem.scorers[0]
     outputs = case.shared("outputs at the inputs", case.outputs)
@@ -246,6 +244,6 @@ def _other_classes(case: Case, count: int, seed: int) -> Tensor:
         raise ParameterError("no_other_class", "The model has only one output", hint="Leave this metric out.")
     rows = []
     for row in range(case.rows):
-        order = torch.randperm(outputs.shape[1], generator=case.generator(row, "classes", seed))
+        order = torch.randperm(outputs.shape[1], generator=case.generator(row, "classes"))
         rows.append(order[order != own[row]][:count])
     return torch.stack(rows)
