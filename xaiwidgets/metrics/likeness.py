@@ -64,9 +64,8 @@ def _with_content(case: Case) -> Tensor:
     often = background.sum(1, keepdim=True)
     background &= (often > 1) & (often >= FEW * background.shape[1])
     content = ~background.reshape(case.rows, *([1, *points.shape[2:]] if points.ndim > 3 else points.shape[1:]))
-    shape = torch.broadcast_shapes(content.shape, case.ids.shape)
-    ids = case.ids.expand(shape).flatten(1)
-    counted = (content.expand(shape).flatten(1) & (ids >= 0)).double()
+    content, ids = (part.flatten(1) for part in torch.broadcast_tensors(content, case.ids))
+    counted = (content & (ids >= 0)).double()
     return torch.zeros(case.rows, case.count, dtype=torch.float64).scatter_add(1, ids.clamp(min=0), counted) > 0
 
 

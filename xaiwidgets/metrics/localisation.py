@@ -173,18 +173,13 @@ def places_in(case: Case, *, absolute: bool = False) -> Places:
     points = case.problem.points
     if case.mask is None:
         raise InputError("no_mask", "There is no mask to compare with", hint="Pass mask=, true where the object is.")
-    own = case.ids.expand(*torch.broadcast_shapes(case.ids.shape, (case.rows, *[1] * (points.ndim - 1)))) >= 0
-    values = case.widened(case.values).detach().double().cpu()
-    parts = (values, case.mask.cpu(), own)
-    if points.ndim > 3:  # [rows, channels, places...]
-        shape = tuple(points.shape[2:])
-        values, inside, own = parts[0].sum(1), parts[1].any(1), parts[2].any(1)
-    elif points.ndim == 3:  # [rows, tokens, width]
-        shape = tuple(points.shape[1:2])
-        values, inside, own = parts[0].sum(2), parts[1].any(2), parts[2].any(2)
-    else:
-        shape = tuple(points.shape[1:])
-        values, inside, own = parts
+    own = case.ids.expand(case.rows, *case.ids.shape[1:]) >= 0
+    values, inside = case.widened(case.values).detach().double().cpu(), case.mask.cpu()
+    # [rows, channels, places...] or [rows, tokens, width]; what has two axes has neither.
+    joined = 1 if points.ndim > 3 else 2 if points.ndim == 3 else None
+    shape = tuple(size for axis, size in enumerate(points.shape) if axis not in (0, joined))
+    if joined is not None:
+        values, inside, own = values.sum(joined), inside.any(joined), own.any(joined)
     values, inside, own = (part.expand(case.rows, *shape).flatten(1) for part in (values, inside, own))
     values = values.abs() if absolute else values
     return Places(values.masked_fill(~own, torch.nan), inside & own, shape)
