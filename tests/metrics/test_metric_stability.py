@@ -239,6 +239,31 @@ def test_neither_batches_nor_neighbouring_rows_matter(digits, metric):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+class Padded(Case):
+    """The last value of every row belongs to no unit."""
+
+    def units(self, regions):
+        ids = torch.arange(self.problem.points.shape[1])
+        ids[-1] = -1
+        return ids[None], (len(ids) - 1,) * self.rows
+
+
+@pytest.mark.parametrize("ball", ["box", "gaussian"])
+def test_padding_stays(ball):
+    x = torch.cat([X, torch.full((3, 1), 50.0)], dim=1)
+
+    def model(x):
+        return quadratic(x[:, :5]) + x[:, 5]
+
+    alone, chosen = case(), find_method("saliency")
+    values = attribute(model, x, method="saliency", absolute=False).values
+    padded = Padded(Problem(model, x), values * (x < 50), method=chosen, parameters={"absolute": False})
+    for one, two in zip(*(neighbours(found, 3, Around(0.1, "range", ball)) for found in (alone, padded)), strict=True):
+        assert (two.shift[:, 5] == 0).all()
+        if ball == "box":  # drawn value after value
+            torch.testing.assert_close(one.shift, two.shift[:, :5])
+
+
 def test_bare_values_cannot_be_made_again():
     with pytest.raises(ParameterError) as caught:
         next(max_sensitivity(Case(Problem(quadratic, X), X)))
@@ -304,6 +329,17 @@ def test_by_brute_force(digits):
     ]
     torch.testing.assert_close(similar.values, torch.tensor(expected), rtol=1e-3, atol=1e-3)
     assert similar.curves == {}
+
+
+def test_what_is_set_by_itself():
+    for method, parameters, name in (
+        ("integrated_gradients", {"steps": 9}, "baseline"),  # not how exactly it is computed
+        ("occlusion", {}, "baseline"),  # window=0 means one that fits
+        ("smoothgrad", {"samples": 2}, "samples"),
+    ):
+        found = case(method, lambda x: x.flatten(1).sum(1), torch.rand(1, 1, 4, 4), **parameters)
+        reading = next(sam(found, settings=2, deletion=False))
+        assert all(label.startswith(f"{name}=") for label in reading.maps)
 
 
 def test_nothing_to_set():

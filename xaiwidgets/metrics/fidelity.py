@@ -81,8 +81,8 @@ def infidelity(
 
         E_I[(β Iᵀ Φ(x) - (f(x) - f(x - I)))²]        β = E[Iᵀ Φ Δ] / E[(Iᵀ Φ)²],   Δ = f(x) - f(x - I)
 
-    in squared units of the score. With β the best scale (`scaled`, as in the authors' own code) 0 takes a map in the right
-    direction only; without it, β = 1 and the unit of the map counts.
+    in squared units of the score. With β the best scale (`scaled`, as in the authors' own code) 0 takes no more than the right
+    proportions, and a map with all signs turned scores the same; without it, β = 1 and the unit of the map counts.
 
     I is a change of input values where noise is added, and Φ then the map as a sensitivity: shares of the score, as
     integrated gradients or input × gradient give them, are divided by input - baseline first (the notes say so). Where

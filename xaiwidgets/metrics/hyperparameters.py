@@ -21,7 +21,7 @@ from .removal import area, removal_walk
 from .result import Curve
 
 KINDS = ("range", "baseline", "seed", "choice", "switch")  # that can be varied, the first to be looked for first
-NOT_HYPER = ("tolerance",)  # how exactly an answer is computed is no setting of the question
+NOT_HYPER = ("tolerance", "steps")  # how exactly an answer is computed is no setting of the question
 
 
 @metric(
@@ -111,7 +111,11 @@ def _parameter(case: Case, name: str) -> Parameter | None:
         return None
     known = {one.name: one for one in case.method.parameters if one.kind in KINDS and one.default is not None}
     if name == "auto":
-        able = [one for one in known.values() if one.name not in NOT_HYPER]
+        # A number that is 0 often stands for a default of its own, and has nothing around it.
+        numbers = {
+            name for name, one in known.items() if one.kind == "range" and not case.parameters.get(name, one.default)
+        }
+        able = [one for name, one in known.items() if name not in numbers and name not in NOT_HYPER]
         return min(able, key=lambda one: KINDS.index(one.kind), default=None)
     if name not in known:
         raise ParameterError(

@@ -177,9 +177,11 @@ _NO_SHARE = "the map or the input is zero everywhere, or no neighbour keeps the 
 def neighbours(case: Case, samples: int, around: Around) -> Iterator[Neighbour]:
     """Points near the inputs and the maps there, one for every row at a time."""
     points = case.problem.points
+    movable = (case.ids >= 0).to(points.device)  # padding and special tokens belong to no unit, and stay
     reach = torch.full((case.rows,), around.radius, dtype=torch.float64)
     if around.unit == "range":
-        low, high = points.flatten(1).aminmax(dim=1)
+        low = points.masked_fill(~movable, torch.inf).flatten(1).amin(1)
+        high = points.masked_fill(~movable, -torch.inf).flatten(1).amax(1)
         reach = reach * (high - low).double().cpu()
     made: dict[int, Tensor] = case.own(("neighbours", case.seed, around), dict)
     for sample in range(samples):
@@ -189,7 +191,7 @@ def neighbours(case: Case, samples: int, around: Around) -> Iterator[Neighbour]:
                 for row in range(case.rows)
             ]
         )
-        moved = points + (drawn * reach.reshape(-1, *[1] * (points.ndim - 1))).to(points)
+        moved = points + (drawn * reach.reshape(-1, *[1] * (points.ndim - 1))).to(points) * movable
         values = made.get(sample)
         if values is None:
             values = case.explain(case.problem.with_points(moved))
