@@ -21,7 +21,7 @@ from xaiwidgets.widgets.frontend import core, hot_reload
 from xaiwidgets.widgets.questions import keep
 
 from .course import Course
-from .figure import tests_figure
+from .figure import figure
 from .results import results_of
 from .tested import Tested
 from .traits import about, found_traits
@@ -101,7 +101,7 @@ class TrustDrawer(ExplainWidget):
             time.sleep(LOOK_EVERY)
         tested = self._tested(key)
         course = self._courses.get(tested.key)
-        if course is None:
+        if course is None or course.tested.attribution is not tested.attribution:
             course = Course(tested)
         keep(self._courses, tested.key, course, KEEP_TESTS)
         self._course, self._test_started = course, time.monotonic()
@@ -173,7 +173,7 @@ class TrustDrawer(ExplainWidget):
         course = self._course
         if course is None or course.settings is None or course.tested.key != self.map_key:
             return ""
-        return tests_figure(course.findings, course.tested, course.settings)
+        return figure(course.findings, course.tested, course.settings)
 
     def _fall_asleep(self) -> None:
         self._test_job.cancel()

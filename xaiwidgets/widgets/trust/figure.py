@@ -19,10 +19,15 @@ WIDTH, HEIGHT, MARGIN = 220, 120, 18
 COLOURS = {"map": "#123a63", "random": "#8a8a8a"}
 OTHER = "#c44e00"
 """Of the controls' lines."""
-NAMES = {"map": "this map", "random": "random orders", "edges": "edges", "lengths": "lengths of words"}
+NAMES = {
+    "map": "this map",
+    "random": "random orders (band: the middle 95 %)",
+    "edges": "edges",
+    "lengths": "lengths of words",
+}
 
 
-def tests_figure(found: Findings, tested: Tested, settings: Settings) -> str:
+def figure(found: Findings, tested: Tested, settings: Settings) -> str:
     """HTML."""
     said = "".join(
         f"<li>{escaped(one['text'])} <i>{escaped(CANNOT[one['test']])}</i></li>"
@@ -30,9 +35,7 @@ def tests_figure(found: Findings, tested: Tested, settings: Settings) -> str:
     )
     unit = tested.unit(settings)
     charts = "".join(_chart(kind, found.curves[kind], unit) for kind in KINDS if "map" in found.curves[kind])
-    return (
-        f"<details open><summary>Tests of this map</summary><div>{charts}</div><ul>{said}</ul>{_table(found)}</details>"
-    )
+    return f"<details open><summary>Tests of this map</summary><div>{charts}</div>{_legend(found)}<ul>{said}</ul>{_table(found)}</details>"
 
 
 def _chart(kind: str, lines: dict[str, Line], unit: str) -> str:
@@ -71,12 +74,19 @@ def _chart(kind: str, lines: dict[str, Line], unit: str) -> str:
     return f'<img width="{WIDTH}" alt="{escaped(alternative)}" src="data:image/svg+xml;base64,{data}">'
 
 
+def _legend(found: Findings) -> str:
+    names = [name for name in NAMES if name in found.curves["deletion"]]
+    lines = [f'<span style="color:{COLOURS.get(name, OTHER)}">— {NAMES[name]}</span>' for name in names]
+    return f"<div>{' &nbsp; '.join(lines)}</div>"
+
+
 def _table(found: Findings) -> str:
     rows = []
     for kind in KINDS:
         for name, line in found.curves[kind].items():
             areas = line.areas
-            spread = "" if len(areas) == 1 else f" ({areas.min():.3g} to {areas.max():.3g} in {len(areas)} tries)"
+            low, high = line.area_ends
+            spread = "" if len(areas) == 1 else f" ({low:.3g} to {high:.3g}: the middle 95 % of {len(areas)})"
             rows.append(f"<tr><td>{kind}, {NAMES[name]}</td><td>{areas.mean():.3g}{spread}</td></tr>")
     if found.layers is not None and found.layers.rank:
         count = f"{len(found.layers.rank)} of {len(found.layers.names)} layers random"

@@ -55,6 +55,12 @@ class Line:
         found: Numbers = np.trapezoid(self.tries, self.x, axis=1) / (self.x[-1] - self.x[0])
         return found
 
+    @property
+    def area_ends(self) -> tuple[float, float]:
+        """Between which the middle 95 % of the areas lie."""
+        low, high = np.quantile(self.areas, MIDDLE)
+        return float(low), float(high)
+
     def at(self, share: float) -> Numbers:
         """[tries] the score at a share of the axis."""
         return np.array([np.interp(share, self.x, one) for one in self.tries])

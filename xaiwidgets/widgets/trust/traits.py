@@ -71,7 +71,7 @@ def _line(line: Line) -> dict[str, Any]:
     low, high = ([], []) if line.band is None else line.band
     areas = line.areas
     tries = len(areas)
-    ends = None if tries == 1 else _rounded(np.quantile(areas, (0.025, 0.975)))
+    ends = None if tries == 1 else _rounded(line.area_ends)
     return {
         "x": _rounded(line.x), "y": _rounded(line.y), "low": _rounded(low), "high": _rounded(high),
         "area": _rounded([areas.mean()])[0], "areas": ends, "tries": tries,

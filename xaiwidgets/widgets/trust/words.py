@@ -101,13 +101,13 @@ def _random(deletion: dict[str, Line], insertion: dict[str, Line]) -> dict[str, 
 
 
 def _areas(lines: dict[str, Line]) -> str:
-    low, high = np.quantile(lines["random"].areas, (0.025, 0.975))
+    low, high = lines["random"].area_ends
     tries = len(lines["random"].tries)
     return f"{_number(lines['map'].areas[0])}, of {tries} random orders {_number(low)} to {_number(high)}"
 
 
 def _beats(lines: dict[str, Line], kind: str) -> bool:
-    low, high = np.quantile(lines["random"].areas, (0.025, 0.975))
+    low, high = lines["random"].area_ends
     own = float(lines["map"].areas[0])
     return bool(own < low if kind == "deletion" else own > high)
 
@@ -127,7 +127,7 @@ def _control(name: str, held: Control, deletion: dict[str, Line], insertion: dic
         as_good = [gone <= own_gone, back >= own_back]
     if any(as_good):
         tests = " and ".join(kind for kind, good in zip(("deletion", "insertion"), as_good, strict=True) if good)
-        text += f" They do as well as this map in {tests}."
+        text += f" In {tests} they do no worse than this map."
     watch = any(as_good) or (alike is not None and alike >= SURVIVES)
     return _said(name, text, watch=watch)
 
