@@ -58,10 +58,10 @@ def test_every_value_of_other_inputs() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 3, 4, 4), (3, 1, 4, 4), (3, 4, 4)])
 def test_maps_of_any_usual_shape(shape: tuple[int, ...]) -> None:
-    values = torch.randn(shape)
+    values = torch.randn(shape, dtype=torch.float64)
     per_pixel = values if len(shape) == 3 else values.sum(1)
-    torch.testing.assert_close(case(values).importance(), per_pixel.double().flatten(1))
-    torch.testing.assert_close(case(values.numpy()).importance(), per_pixel.double().flatten(1))
+    torch.testing.assert_close(case(values).importance(), per_pixel.flatten(1))
+    torch.testing.assert_close(case(values.numpy()).importance(), per_pixel.flatten(1))
 
 
 def test_regions_of_the_callers_own_with_rows_of_different_counts() -> None:

@@ -476,3 +476,30 @@ print([name for name in ("ipywidgets", "anywidget", "traitlets", "matplotlib", "
 def test_arrays_are_as_good_as_tensors() -> None:
     values = np.random.default_rng(0).random((3, 1, 5, 5))
     assert float(evaluate(values)["values"]["toy_sum"]) == pytest.approx(values.sum() / 3)
+
+
+def test_an_attribution_of_a_text_is_asked_again_as_its_method_is(shared: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = shared / "models/sst2-bert-tiny"
+    if not folder.is_dir():
+        pytest.skip(f"no model at {folder}")
+    network = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = ["a charming film", "what a bore of a movie"]
+    asked = {"tokenizer": tokenizer, "target": 1}
+    made = xw.attribute(network, texts, method="integrated_gradients", **asked)
+    found = xw.evaluate(
+        network, texts, {"made": made, "named": "integrated_gradients", "values": made.values},
+        metrics="toy_sum", controls=True, **asked,
+    )  # fmt: skip
+    assert found.methods == ("made", "named", "values", "random", "lengths")
+    assert torch.equal(found.maps["made"], found.maps["named"])
+    counts = [found.entries[name].evaluations for name in ("made", "named")]
+    assert counts[0]["gradient"] == counts[1]["gradient"] > 0  # type: ignore[index]
+    assert float(found["made"]["toy_sum"]) == float(found["values"]["toy_sum"])
+    assert found.tokens is not None
+    assert found.tokens[0][:4] == ["[CLS]", "a", "charming", "film"]
+    again = xw.evaluate(
+        network, texts, {"made": made, "named": "integrated_gradients"}, metrics="max_sensitivity", **asked
+    )
+    assert float(again["made"]["max_sensitivity"]) == float(again["named"]["max_sensitivity"])

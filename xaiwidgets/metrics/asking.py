@@ -1,11 +1,8 @@
-"""What is asked before anything is measured: the inputs, the attributions by name or value, the metrics, and whether they fit.
-
-Everything that cannot be asked raises here, naming the metric, the reason and the way out.
-"""
+"""Whatever names attributions and metrics, by name and in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,100 +11,13 @@ from torch import Tensor
 import xaiwidgets.methods  # noqa: F401 - importing the families registers their methods
 from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import ExplainError, InputError, ParameterError, did_you_mean
-from xaiwidgets.engine.inputs import require_differentiable
-from xaiwidgets.engine.problem import Problem
-from xaiwidgets.engine.registry import METHODS, Method, Partial
-from xaiwidgets.text.session import TextSession
+from xaiwidgets.engine.registry import METHODS, Method
+from xaiwidgets.text.embedding import TextBaseline
 
-from .case import Case, asked_of, bare_values, by_name, explained, values_of
+from .case import by_name
 from .registry import CONTROLS, METRICS, Metric, find_metric
-from .text_case import Question, TextCase, explain_text, text_question
-
-
-class Subject:
-    """What is explained: tensors."""
-
-    tokens: list[list[str]] | None = None
-    controls: tuple[str, ...] = ("random", "edges")
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        if problem.points.ndim != 4:
-            self.controls = ("random",)
-        if problem.columns > 1:
-            raise InputError(
-                "several_targets", "A metric is about one target at a time", hint="Evaluate the targets one by one."
-            )
-
-    @property
-    def points(self) -> Problem:
-        """The question as metrics see it."""
-        return self.problem
-
-    def begin(self) -> tuple[Problem, Callable[[Method, dict[str, Any]], Generator[Partial]]]:
-        """A question with its own count of evaluations, and what runs a method on it."""
-        run = self.problem.begin()
-        return run, lambda method, parameters: explained(run, method, parameters)
-
-    def case(self, values: Tensor, **options: Any) -> Case:
-        """One attribution of it."""
-        return Case(self.problem, values, **options)
-
-    def fits(self, method: Method) -> None:
-        """Refuse a method that these inputs are not made for."""
-        if "text" in method.needs:
-            raise InputError("not_a_text", f"{method.title} is about texts", hint="Pass texts and tokenizer=.")
-        if "image" in method.needs and self.problem.points.ndim != 4:
-            raise InputError(
-                "not_an_image",
-                f"{method.title} explains images [batch, channels, height, width]",
-                f"The input has shape {list(self.problem.points.shape)}.",
-                "Choose another method.",
-            )
-        if "gradient" in method.needs and "attention" not in method.needs:
-            require_differentiable(self.problem.inputs, method.title)
-
-
-class Texts(Subject):
-    """What is explained: texts; values are [texts, tokens]."""
-
-    controls = ("random", "lengths")
-
-    def __init__(self, question: TextSession) -> None:
-        super().__init__(question.problem)
-        self.controls = Texts.controls
-        self.question = question
-        self.tokens = [[token.surface for token in row.items] for row in question.rows]
-
-    @property
-    def points(self) -> Problem:
-        """The question at the embedding."""
-        return self.question.vectors
-
-    def begin(self) -> tuple[Problem, Callable[[Method, dict[str, Any]], Generator[Partial]]]:
-        """See `Subject.begin`."""
-        run, own = self.question.problem.begin(), self.question
-        asked = TextSession(
-            Question(run, own.target), own.rows, own.tokenizer, unit=own.unit, reduce=own.reduce, kept=own.kept
-        )
-        return run, lambda method, parameters: explain_text(asked, method, parameters)
-
-    def case(self, values: Tensor, **options: Any) -> Case:
-        """See `Subject.case`."""
-        return TextCase(self.question, values, **options)
-
-    def fits(self, method: Method) -> None:
-        """See `Subject.fits`."""
-        if "image" in method.needs:
-            raise InputError("not_an_image", f"{method.title} explains images, and this is a text")
-
-
-def subject_of(model: Callable[..., Any], inputs: Any, tokenizer: Any, **options: Any) -> Subject:
-    """Tensors, or texts where a tokenizer is given."""
-    if tokenizer is None:
-        return Subject(Problem(model, inputs, **options))
-    options.pop("wrt", None)
-    return Texts(text_question(model, inputs, tokenizer, **options))
+from .shapes import values_of
+from .subject import Subject, Texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +118,9 @@ def _of_attribution(name: str, given: Attribution, subject: Subject, target: Any
     method = METHODS.get(given.method)
     parameters = {key: value for key, value in given.parameters.items() if value is not None}
     if isinstance(subject, Texts) and parameters.get("layer") == subject.question.layer:
-        parameters.pop("layer")
+        parameters.pop("layer")  # where it was asked follows from the method
+    if isinstance(parameters.get("baseline"), TextBaseline):
+        parameters["baseline"] = parameters["baseline"].name  # of another text it would be another
     run = method
     if method is not None:
         own = {parameter.name for parameter in method.parameters} | {"layer"}
@@ -268,95 +180,3 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     if name not in taken:
         return name
     return next(other for other in (f"{name} {number}" for number in range(2, len(taken) + 3)) if other not in taken)
-
-
-# --- whether they fit ----------------------------------------------------------------------------------------------------
-
-
-def require(measuring: Measuring, entries: Mapping[str, Entry], subject: Subject, mask: Any) -> None:
-    """Raise for a metric that cannot be asked here."""
-    name, metric = measuring.name, measuring.metric
-    for ask in metric.asks:
-        try:
-            CHECKS[ask](measuring, entries, subject, mask)
-        except ExplainError as error:
-            raise ParameterError(
-                error.code,
-                f"{name} ({metric.title}): {error.title[:1].lower()}{error.title[1:]}",
-                error.detail,
-                error.hint,
-            ) from error
-
-
-def _method(_: Measuring, entries: Mapping[str, Entry], *__: Any) -> None:
-    for entry in entries.values():
-        if entry.run is None:
-            raise bare_values("It", entry.name)
-
-
-def _image(_: Measuring, __: Any, subject: Subject, ___: Any) -> None:
-    if isinstance(subject, Texts) or subject.problem.points.ndim != 4:
-        raise InputError(
-            "not_an_image",
-            "It is about images [batch, channels, height, width]",
-            "This is a text."
-            if isinstance(subject, Texts)
-            else f"The input has shape {list(subject.problem.points.shape)}.",
-            "Leave this metric out.",
-        )
-
-
-def _text(_: Measuring, __: Any, subject: Subject, ___: Any) -> None:
-    if not isinstance(subject, Texts):
-        raise InputError("not_a_text", "It is about texts", hint="Pass texts and tokenizer=.")
-
-
-def _mask(_: Measuring, __: Any, ___: Subject, mask: Any) -> None:
-    if mask is None:
-        raise ParameterError(
-            "no_mask",
-            "It compares with where the object is",
-            hint="Pass mask=, true on the object, shaped like the input.",
-        )
-
-
-def _module(_: Measuring, __: Any, subject: Subject, ___: Any) -> None:
-    module = subject.problem.module
-    if module is None:
-        raise ParameterError(
-            "model_is_a_function", "It changes a copy of the model, and this model is a function",
-            hint="Pass the torch module itself.",
-        )  # fmt: skip
-    asked_of(subject.problem, module)
-
-
-def _gradient(measuring: Measuring, _: Any, subject: Subject, __: Any) -> None:
-    if not isinstance(subject, Texts):
-        require_differentiable(subject.problem.inputs, measuring.metric.title)
-
-
-def _others(_: Measuring, entries: Mapping[str, Entry], *__: Any) -> None:
-    if sum(entry.kind != "control" for entry in entries.values()) < 2:
-        raise ParameterError(
-            "one_attribution", "It compares with other attributions, and there is one", hint="Name two methods or more."
-        )
-
-
-def _trained_otherwise(measuring: Measuring, *_: Any) -> None:
-    if measuring.parameters.get("other") is None:
-        raise ParameterError(
-            "no_other_model", "It compares with a model that was trained otherwise",
-            hint=f"Pass it: metrics=[({measuring.metric.name!r}, {{'other': model}})].",
-        )  # fmt: skip
-
-
-CHECKS: dict[str, Callable[[Measuring, Mapping[str, Entry], Subject, Any], None]] = {
-    "method": _method,
-    "image": _image,
-    "text": _text,
-    "mask": _mask,
-    "module": _module,
-    "gradient": _gradient,
-    "others": _others,
-    "model_trained_otherwise": _trained_otherwise,
-}

@@ -10,10 +10,12 @@ from xaiwidgets.engine.inputs import Key
 from xaiwidgets.engine.target import Score, Target
 
 from .answer import Evaluation
-from .asking import entries_of, metrics_of, require, subject_of
-from .case import mask_of
+from .asking import entries_of, metrics_of
+from .fitting import require
 from .metric_table import MetricTable
 from .registry import METRICS
+from .shapes import mask_of
+from .subject import subject_of
 from .working import Progress, Work
 
 __all__ = ["DEFAULT", "Evaluation", "Progress", "evaluate", "evaluating", "metrics"]

@@ -28,8 +28,9 @@ from xaiwidgets.text.session import TextSession, text_session
 from xaiwidgets.text.tokenizers import Text, token_id
 from xaiwidgets.text.tokens import Tokens
 
-from .case import Case, Measure, asked_of, bare_values, explained, measured, values_of
+from .case import Case, Measure, asked_of, bare_values, explained, measured
 from .controls import length_map
+from .shapes import values_of
 
 TOKENS = ("mask", "pad", "unk", "eos", "bos")
 """What stands for absent words, the most neutral first."""

@@ -14,10 +14,11 @@ from torch import Tensor
 from xaiwidgets.engine.errors import Cancelled
 
 from .answer import Evaluation
-from .asking import Entry, Measuring, Subject
-from .case import values_of
+from .asking import Entry, Measuring
 from .registry import Reading
 from .result import Result
+from .shapes import values_of
+from .subject import Subject
 
 Progress = Callable[[float, int, str], None]
 
