@@ -114,19 +114,34 @@ def test_quantus_agrees_where_it_is_right():
     maps, masks = squares(8)
     maps = maps.abs()
     kinds = {
-        "pointing_game": quantus.PointingGame,
-        "relevance_rank": quantus.RelevanceRankAccuracy,
-        "relevance_mass": quantus.RelevanceMassAccuracy,
-        "auc": quantus.AUC,
+        "pointing_game": (quantus.PointingGame, {}, {"tolerance": 0.0}),
+        "relevance_rank": (quantus.RelevanceRankAccuracy, {}, {}),
+        "relevance_mass": (quantus.RelevanceMassAccuracy, {}, {}),  # of maps without a sign: theirs leaves 0..1 else
+        "top_k_intersection": (quantus.TopKIntersection, {"k": 14}, {"share": 14 / 144}),
+        "auc": (quantus.AUC, {}, {}),
     }
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(144, 2))
-    for name, kind in kinds.items():
-        metric = kind(abs=False, normalise=False, disable_warnings=True)
+    for name, (kind, theirs_given, ours_given) in kinds.items():
+        metric = kind(abs=False, normalise=False, disable_warnings=True, **theirs_given)
         theirs = metric(
             model=model, x_batch=maps.numpy(), y_batch=np.zeros(8, int), a_batch=maps.numpy(), s_batch=masks.numpy()
         )
-        parameters = {"tolerance": 0.0} if name == "pointing_game" else {}
-        assert value(name, maps, masks, **parameters).tolist() == pytest.approx([float(one) for one in theirs])
+        assert value(name, maps, masks, **ours_given).tolist() == pytest.approx([float(one) for one in theirs])
+
+
+def test_where_quantus_leaves_its_range_or_lets_ties_hit():
+    """Ours by hand: a share of what is positive, and half a hit where one of two highest places lies inside."""
+    import quantus
+
+    maps = torch.tensor([[[[3.0, -2.0], [3.0, -3.0]]]])
+    masks = torch.tensor([[[[True, False], [False, False]]]])
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    given = {"model": model, "x_batch": maps.numpy(), "y_batch": np.zeros(1, int), "a_batch": maps.numpy()}
+    options = {"abs": False, "normalise": False, "disable_warnings": True}
+    assert quantus.RelevanceMassAccuracy(**options)(**given, s_batch=masks.numpy())[0] == pytest.approx(3)
+    assert value("relevance_mass", maps, masks).tolist() == [0.5]
+    assert quantus.PointingGame(**options)(**given, s_batch=masks.numpy())[0] == 1
+    assert value("pointing_game", maps, masks).tolist() == [0.5]
 
 
 def test_channels_are_summed_and_sizes_only_count_if_asked():

@@ -12,11 +12,13 @@ from torch import nn
 from xaiwidgets.engine.errors import Cancelled, ModelError, ParameterError
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import find_method
+from xaiwidgets.examples.sentences import SentenceClassifier, WordTokenizer, vocabulary
 from xaiwidgets.metrics.case import Case, explained
 from xaiwidgets.metrics.likeness import likeness, places_of
 from xaiwidgets.metrics.randomisation import KEPT, randomising
 from xaiwidgets.metrics.registry import CONTROLS, METRICS
 from xaiwidgets.metrics.reinitialise import layers_of, reinitialised
+from xaiwidgets.metrics.text_case import TextCase, explain_text, text_question
 
 
 class Disorder(nn.Module):
@@ -478,3 +480,26 @@ def test_a_class_is_needed_to_ask_about_another():
     ):
         with pytest.raises(ParameterError, match=r"class|one output"):
             last("random_logit", case(asked, "saliency"))
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------------
+
+
+def test_texts_forget_their_embedding_last():
+    text = "the film was good"
+    tokenizer = WordTokenizer(vocabulary())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SentenceClassifier().eval()
+    question = text_question(model, text, tokenizer, target=1)
+    method = find_method("input_x_gradient")
+    *_, partial = explain_text(question, method, method.check({}))
+    about = TextCase(question, partial.values, method=method, parameters=method.check({}))
+    before = weights(model)
+    reading = last("model_randomisation", about)
+    names = reading.curves["rank"].labels
+    assert isinstance(model.get_submodule(names[-1]), nn.Embedding)
+    assert reading.maps[names[-1]].shape == about.values.shape
+    assert set(reading.curves) == {"rank", "rank_absolute", "output"}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(model).items())
+    assert last("random_logit", about).values.isfinite().all()

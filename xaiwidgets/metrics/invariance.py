@@ -43,9 +43,8 @@ def input_invariance(
     Kindermans et al. (2017), arXiv:1711.00867. Range 0 to ∞. Lower is better: nothing that the model does has changed.
     """
     values = case.explain(shifted(case, shift))
-    own = case.values.detach().double()
-    change = (values.detach().double() - own).flatten(1).norm(dim=1).cpu()
-    size = own.flatten(1).norm(dim=1).cpu()
+    own, other = (map_.detach().cpu().double().flatten(1) for map_ in (case.values, values))
+    change, size = (other - own).norm(dim=1), own.norm(dim=1)
     found = torch.where(size > 0, change / size.masked_fill(size == 0, 1), torch.nan)
     notes = ("Undefined where the map is zero.",) if bool(found.isnan().any()) else ()
     yield Reading(found, 1, 1, maps={"shifted": values}, notes=notes)

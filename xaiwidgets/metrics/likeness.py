@@ -51,7 +51,7 @@ def places_of(case: Case, mask: Mask = "auto") -> Tensor:
 
 def picture(case: Case, values: Tensor) -> Tensor:
     """[rows, height, width] float64 on the CPU: the sum of a map over channels, at the image's size."""
-    flat = case.widened(values).detach().double().cpu().sum(1)
+    flat = case.widened(values).detach().cpu().double().sum(1)
     return flat.expand(case.rows, *case.problem.points.shape[2:])
 
 

@@ -174,7 +174,7 @@ def places_in(case: Case, *, absolute: bool = False) -> Places:
     if case.mask is None:
         raise InputError("no_mask", "There is no mask to compare with", hint="Pass mask=, true where the object is.")
     own = case.ids.expand(case.rows, *case.ids.shape[1:]) >= 0
-    values, inside = case.widened(case.values).detach().double().cpu(), case.mask.cpu()
+    values, inside = case.widened(case.values).detach().cpu().double(), case.mask.cpu()
     # [rows, channels, places...] or [rows, tokens, width]; what has two axes has neither.
     joined = 1 if points.ndim > 3 else 2 if points.ndim == 3 else None
     shape = tuple(size for axis, size in enumerate(points.shape) if axis not in (0, joined))

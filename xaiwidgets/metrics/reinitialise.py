@@ -101,7 +101,8 @@ def reinitialised(
     steps    how many at most: deeper models draw several neighbouring layers in one step; None: one layer a step
 
     A layer with `reset_parameters` of its own (torch's all have it) is reset by that, its running statistics included;
-    other parameters are drawn from a normal distribution with their own mean and standard deviation.
+    other parameters are drawn from a normal distribution with their own mean and standard deviation, so that a constant
+    (or a single number) stays as it is.
     """
     layers = layers_of(problem)
     module = copied(problem.module)
