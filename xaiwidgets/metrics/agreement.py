@@ -140,11 +140,9 @@ def disagreement(maps: Mapping[str, Tensor]) -> Tensor:
     """
     if len(maps) < 2:
         raise InputError("one_map", "Methods differ where there are two or more", f"Got {len(maps)}.")
-    own = [_channels_summed(one) for one in maps.values()]
-    shape = torch.broadcast_shapes(*(one.shape for one in own))
+    own = [_channels_summed(one.detach().cpu().double()) for one in maps.values()]
     scaled = []
-    for one in own:
-        wide = one.expand(shape).cpu().double()
+    for wide in torch.broadcast_tensors(*own):
         mass = wide.abs().flatten(1).sum(1).reshape(-1, *[1] * (wide.ndim - 1))
         scaled.append(wide / mass.masked_fill(mass == 0, 1))
     return torch.stack(scaled).std(0, correction=0)

@@ -110,9 +110,9 @@ class Case:
     def importance(self, values: Tensor | None = None) -> Tensor:
         """[rows, units] float64: the sum of the values in each unit, NaN beyond a row's own units."""
         own = self.widened(self.values if values is None else values).detach().cpu().double()
-        shape = torch.broadcast_shapes(own.shape, self.ids.shape)
-        ids = self.ids.expand(shape).flatten(1)
-        own = torch.where(ids < 0, 0, own.expand(shape).flatten(1))
+        own, ids = torch.broadcast_tensors(own, self.ids)  # broadcast_shapes would import sympy, which takes a second
+        own, ids = own.flatten(1), ids.flatten(1)
+        own = own.masked_fill(ids < 0, 0)
         sums = torch.zeros(self.rows, self.count, dtype=torch.float64).scatter_add(1, ids.clamp(min=0), own)
         return sums.masked_fill(~self.present, float("nan"))
 
