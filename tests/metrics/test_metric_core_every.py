@@ -118,3 +118,18 @@ def test_what_is_borrowed_is_given_back(name: str) -> None:
         measured += bool(evaluation["saliency"])
     assert measured
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_neither_order_nor_company_matters() -> None:
+    mask = torch.ones(2, 1, 6, 6)
+    mask[..., :3] = 0
+    model, metrics = Small(0), [(name, quick(METRICS[name])) for name in OF_IMAGES]
+    asked = {"target": 1, "mask": mask, "regions": "block"}
+    forwards = xw.evaluate(model, images(2), ATTRIBUTIONS, metrics=metrics, **asked)
+    backwards = xw.evaluate(model, images(2), ATTRIBUTIONS[::-1], metrics=metrics[::-1], **asked)
+    assert set(forwards.metrics) == set(backwards.metrics) == set(OF_IMAGES)
+    for attribution in forwards:
+        for name in OF_IMAGES:
+            one, other = forwards[attribution][name], backwards[attribution][name]
+            assert one.error is None
+            torch.testing.assert_close(one.values, other.values, equal_nan=True, rtol=0, atol=1e-12, msg=name)
