@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import Any
@@ -69,6 +70,11 @@ def test_it_says_what_it_is(name: str) -> None:
     assert re.search(r"\((19|20)\d\d\)", found.reference), "authors and year"
     low, high = found.range
     assert low is None or high is None or low < high
+    documentation = inspect.getdoc(found.run) or ""
+    assert documentation.startswith(found.summary)
+    assert len(documentation.removesuffix(found.facts()).strip()) > len(found.summary) + 40, "and how"
+    for said in (found.reference, found.tells, found.cannot, "Range: "):
+        assert said in documentation
     schema = found.schema()
     json.dumps({key: value for key, value in schema.items() if key != "parameters"}, allow_nan=False)
     for parameter in schema["parameters"]:

@@ -168,9 +168,7 @@ def method_agreement(
 
     mean over the other attributions of the same evaluation, controls left out, of ρ(importance, importance of the other), where
     importance is the sum of values in a unit. `measure` is the correlation of ranks (ties share their average) or of values, the
-    cosine, the overlap of the `share` most important units, or how often signs agree.
-    Krishna et al. (2022), arXiv:2202.01602. Range -1 to 1 (0 to 1 for "topk" and "signs"). No direction: it says how much it
-    matters which method is chosen, not which is right.
+    cosine, the overlap of the `share` most important units, or how often signs agree ("topk" and "signs" are 0 to 1).
     """
     own = case.importance()
     found = []

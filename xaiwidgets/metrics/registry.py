@@ -70,6 +70,15 @@ class Metric:
         """Every parameter with its given or default value, checked."""
         return checked(self.name, self.parameters, given)
 
+    def facts(self) -> str:
+        """Source, range, direction, and what it tells and cannot tell: a line each."""
+        low, high = ("" if bound is None else f"{bound:g}" for bound in self.range)
+        bounds = (
+            f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}" if high else "any number"
+        )
+        speaks = "No direction." if self.direction == "none" else f"{self.direction.capitalize()} speaks for the map."
+        return f"Source: {self.reference}\nRange: {bounds}. {speaks}\nTells: {self.tells}\nCannot tell: {self.cannot}"
+
     def schema(self) -> dict[str, Any]:
         """Plain JSON values: what a user interface needs."""
         names = ("name", "title", "summary", "reference", "direction", "tells", "cannot")
@@ -112,7 +121,7 @@ def metric(
     tells: str,
     cannot: str,
 ) -> Callable[[Function], Function]:
-    """Register a generator function as a metric; the function itself is unchanged.
+    """Register a generator function as a metric; only its docstring grows, by what is said here.
 
     asks   of "method" (runs the method again, so that bare values are refused), "image" (points [rows, channels, height,
            width]), "text", "mask" (where the object is), "module" (a torch module to copy and change), "gradient" (a
@@ -126,6 +135,7 @@ def metric(
             name, title, family, _summary(function), reference, direction, asks, range, tells, cannot,
             parameters_of(function), function,
         )  # fmt: skip
+        function.__doc__ = f"{inspect.getdoc(function)}\n\n{METRICS[name].facts()}"
         return function
 
     return register
