@@ -2,11 +2,12 @@
 
 import type { Format } from "../components/export-menu";
 import { quoted } from "../lib/csv";
-import { add, type Figure, pngOf, provenanceText, startFigure, wrap } from "../lib/figure";
+import { add, addPicture, type Figure, pngOf, provenanceText, startFigure, wrap } from "../lib/figure";
 import { niceTicks } from "../lib/ticks";
 import { namedLines } from "./curves";
 import { likenessLines } from "./layers";
 import { heightsOf } from "./line";
+import { paintSmall } from "./small-map";
 import type { TrustStore } from "./store";
 import type { Trust } from "./traits";
 import { formatHeight, lineTitle, percentOf, REMOVAL_WORDS, REMOVALS, subject, TEST_TITLES } from "./words";
@@ -128,6 +129,24 @@ function addChart(svg: Element, chart: Chart, left: number, top: number): void {
 }
 
 const CHART = PLOT.height + 130;
+const SMALL = 108;
+
+/** The tested map and its controls, as they are on show. */
+function addMaps(svg: Element, store: TrustStore, left: number, top: number): void {
+  const { controls, about } = store.trust.value;
+  add(svg, "text", { x: left, y: top + 12, "font-size": 13, "font-weight": 600 }, "Beside maps that know less");
+  const height = about.width ? (SMALL * about.height) / about.width : SMALL;
+  controls.slice(0, 4).forEach(({ title }, i) => {
+    const map = store.controls.value[i];
+    const x = left + 40 + (i % 2) * (SMALL + 48);
+    const y = top + 22 + Math.floor(i / 2) * (SMALL + 34);
+    const place = { x, y, width: SMALL, height: Math.min(height, SMALL) };
+    if (map) addPicture(svg, paintSmall(store, map), place, map.width < 160);
+    wrap(title, 24).forEach((line, n) => {
+      add(svg, "text", { x, y: y + place.height + 12 + 12 * n, "font-size": 10.5 }, line);
+    });
+  });
+}
 
 export function figureOf(store: TrustStore): Figure {
   const trust = store.trust.value;
@@ -138,7 +157,8 @@ export function figureOf(store: TrustStore): Figure {
     ...wrap(provenanceText(store.provenance.value), 124),
   ];
   const top = 20 + 20 * title.length;
-  const below = top + CHART * Math.ceil(charts.length / 2);
+  const blocks = charts.length + (trust.about.medium === "image" ? 1 : 0);
+  const below = top + CHART * Math.ceil(blocks / 2);
   const height = below + 15 * notes.length + 16;
   const svg = startFigure(WIDTH, height, store.shade.value);
   svg.setAttribute("color", store.shade.value === "dark" ? "#e6e6e6" : "#222");
@@ -148,6 +168,10 @@ export function figureOf(store: TrustStore): Figure {
   charts.forEach((chart, i) => {
     addChart(svg, chart, 16 + (i % 2) * (PLOT.width + 68), top + CHART * Math.floor(i / 2));
   });
+  if (trust.about.medium === "image" && trust.controls.length > 0) {
+    const last = charts.length;
+    addMaps(svg, store, 16 + (last % 2) * (PLOT.width + 68), top + CHART * Math.floor(last / 2));
+  }
   notes.forEach((line, i) => {
     add(svg, "text", { x: 16, y: below + 12 + 15 * i, "font-size": 11, opacity: 0.75 }, line);
   });

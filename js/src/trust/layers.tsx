@@ -14,6 +14,9 @@ const MEASURES = [
 /** Layers that are done. */
 export const doneOf = ({ rank = [] }: Partial<Layers>): number => rank.length;
 
+/** A long name may go on in the next line behind a dot. */
+const breakable = (name: string) => name.replace(/\./g, ".\u200b");
+
 /** Places on the axis: 0 is the trained model, 1 the first layer made random. */
 export function likenessLines(layers: Partial<Layers>) {
   return MEASURES.map(([key, title]) => {
@@ -107,7 +110,7 @@ export function LayerChart({ store }: { store: TrustStore }) {
               >
                 <Small store={store} map={store.layerMaps.value.get(layer)} />
                 <span class="xw-small-title">
-                  <bdi>{names[layer]}</bdi>
+                  <bdi>{breakable(names[layer] ?? "")}</bdi>
                 </span>
               </button>
             </li>
