@@ -151,7 +151,7 @@ class Scoreboard(BoardState):
         key = tuple(id(values) for values in maps.values())
         if key == self._packed[0]:
             return self._packed[1]
-        tokens = evaluation.tokens or [list(one) for one in self._subject.tokens]
+        tokens = [_unpadded(one) for one in evaluation.tokens or self._subject.tokens]
         lengths = [len(one) for one in tokens] or None
         fields = {name: fields_of(values, lengths, evaluation.rows) for name, values in maps.items()}
         if not all(_drawable(one) for one in fields.values()):
@@ -203,6 +203,11 @@ def _numbers(target: Any, rows: int) -> list[int | None]:
     if isinstance(target, int) and not isinstance(target, bool):
         return [target] * rows
     return [None] * rows
+
+
+def _unpadded(words: Sequence[str]) -> list[str]:
+    """Without the padding at the end, which spells nothing."""
+    return list(words[: max((place + 1 for place, word in enumerate(words) if word), default=0)])
 
 
 def _drawable(maps: Sequence[NDArray[np.floating[Any]]]) -> bool:

@@ -5,11 +5,7 @@ import { Segmented } from "../components/segmented";
 import { coloursOf, cssOf, mixed } from "../lib/bar-colours";
 import { pageBackground } from "../lib/theme";
 import type { BoardStore } from "./store";
-
-function two(value: number): string {
-  const text = Math.abs(value) >= 0.995 ? value.toFixed(1) : value.toFixed(2).replace("0.", ".");
-  return text.replace("-", "−");
-}
+import { formatCorrelation } from "./words";
 
 /** Strong enough to see, pale enough to read the number on it. */
 const FULL = 2.2;
@@ -90,7 +86,7 @@ export function AgreementTab({ store }: { store: BoardStore }) {
                             store.setTab("pair");
                           }}
                         >
-                          {value === null ? "–" : two(value)}
+                          {value === null ? "–" : formatCorrelation(value)}
                         </button>
                       )}
                     </td>

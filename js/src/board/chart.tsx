@@ -1,6 +1,6 @@
 // The curves of one test: a line a method, with the band of its mean over the inputs.
 
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { formatNumber } from "../lib/format";
 import { formatTicks, niceTicks } from "../lib/ticks";
 import { strokeOf } from "./colours";
@@ -78,28 +78,40 @@ function bandOf({ x, low, high }: Line, axes: Axes): string {
   return `${pathOf(x, high, axes)}${back}Z`;
 }
 
-interface ChartProps {
+interface LinesProps {
   store: BoardStore;
   lines: readonly Line[];
   /** One input, or null for the mean over all. */
   input: number | null;
   /** The entry whose line is drawn strong. */
   chosen: string;
-  title: string;
 }
 
-function Drawing({ store, lines, input, chosen, axes }: ChartProps & { axes: Axes }) {
+interface KeyProps extends LinesProps {
+  entries: readonly Entry[];
+  place: number | null;
+}
+
+interface ChartProps extends LinesProps {
+  title: string;
+  /** Where it is read; null where another chart is, or none. */
+  place: number | null;
+  onRead(place: number | null): void;
+}
+
+function Drawing({ store, lines, input, chosen, axes }: LinesProps & { axes: Axes }) {
   const entries = new Map(store.entries.value.map((entry) => [entry.key, entry]));
   return (
     <>
-      {niceTicks(axes.low, axes.high, 4).map((tick) => (
+      {niceTicks(axes.low, axes.high, 5).map((tick) => (
         <path key={tick} class="xw-board-grid" data-zero={tick === 0} d={`M0 ${axes.y(tick)}H${SIDE}`} />
       ))}
       {input === null &&
         lines.map((line) => {
           const entry = entries.get(line.entry);
           return (
-            entry && (
+            entry &&
+            (line.entry === chosen || store.selection.value.includes(line.entry)) && (
               <path
                 key={line.entry}
                 class="xw-board-band"
@@ -138,15 +150,13 @@ function placesOf(line: Line, axes: Axes): { at: number; text: string }[] {
   return ticks.map((at, i) => ({ at, text: texts[i] ?? "" }));
 }
 
-function Key({ store, lines, input, chosen, place }: ChartProps & { place: number | null }) {
-  const rows = lines.flatMap((line) => {
-    const entry = store.entry(line.entry);
-    return entry ? [{ entry, line }] : [];
-  });
+/** Names of the lines; while a chart is read, their values there. */
+export function Key({ store, entries, lines, input, chosen, place }: KeyProps) {
   return (
     <ul class="xw-board-lines">
-      {rows.map(({ entry, line }) => {
+      {entries.map((entry) => {
         const { colour, dash } = strokeOf(store, entry);
+        const line = lines.find((one) => one.entry === entry.key);
         return (
           <li key={entry.key} data-chosen={entry.key === chosen}>
             <svg class="xw-board-sample" viewBox="0 0 26 8" aria-hidden="true">
@@ -154,7 +164,7 @@ function Key({ store, lines, input, chosen, place }: ChartProps & { place: numbe
             </svg>
             <bdi>{entry.title}</bdi>
             <span class="xw-number xw-quiet">
-              {place !== null && formatNumber(lineAt(line.x, shownOf(line, input), place))}
+              {place !== null && line && formatNumber(lineAt(line.x, shownOf(line, input), place))}
             </span>
           </li>
         );
@@ -176,17 +186,15 @@ export function chartText(
   return `${said.join("; ")}. Arrow keys read the curves.`;
 }
 
-export function Chart(props: ChartProps) {
-  const { store, lines, input, chosen, title } = props;
-  const [place, setPlace] = useState<number | null>(null);
+export function Chart({ store, lines, input, chosen, title, place, onRead: setPlace }: ChartProps) {
   const axes = useMemo(() => axesOf(lines, input), [lines, input]);
   const drawing = useMemo(
-    () => <Drawing store={store} lines={lines} input={input} chosen={chosen} axes={axes} title="" />,
+    () => <Drawing store={store} lines={lines} input={input} chosen={chosen} axes={axes} />,
     [store, lines, input, chosen, axes],
   );
   const first = lines[0];
   if (!first) return null;
-  const heights = niceTicks(axes.low, axes.high, 4);
+  const heights = niceTicks(axes.low, axes.high, 5);
   const numbers = formatTicks(heights);
   const move = (by: number) => {
     const span = axes.to - axes.from;
@@ -253,7 +261,6 @@ export function Chart(props: ChartProps) {
         {first.x_title}
         {place !== null && `: ${formatNumber(place)}`}
       </p>
-      <Key {...props} place={place} />
     </figure>
   );
 }

@@ -1,17 +1,17 @@
 // What stands behind one column: its curves, and its value for every input. A cell of the table opens it.
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Menu } from "../components/menu";
 import { ErrorText } from "../components/messages";
 import { Segmented } from "../components/segmented";
 import { formatNumber } from "../lib/format";
 import { cellOf } from "./cells";
-import { Chart } from "./chart";
+import { Chart, Key } from "./chart";
 import { curveNames } from "./lines";
 import { Spread } from "./spread";
 import type { BoardStore } from "./store";
 import type { Column, Entry } from "./traits";
-import { ARROW_WORDS, intervalText } from "./words";
+import { ARROW_WORDS, intervalText, parametersText } from "./words";
 
 /** Charts beside each other: a test's own curve and what belongs to it. */
 const MOST_CHARTS = 4;
@@ -64,10 +64,15 @@ export function CurvesTab({ store }: { store: BoardStore }) {
       }))
       .filter((chart) => chart.lines.length > 0);
   }, [lines, column, entries]);
+  const [reading, setReading] = useState<{ name: string; place: number } | null>(null);
   if (!column) return <p class="xw-quiet">There is no test on show.</p>;
   const chosen = store.opened.value?.entry ?? "";
   const entry = store.entry(chosen);
   const several = store.inputs.value.length > 1;
+  const input = store.oneInput.value && several ? store.input.value : null;
+  const read = charts.find(({ name }) => name === reading?.name);
+  const drawn = entries.filter(({ key }) => charts.some((one) => one.lines.some((line) => line.entry === key)));
+  const settings = parametersText(column.parameters);
   return (
     <>
       <div class="xw-controls xw-board-display">
@@ -96,6 +101,7 @@ export function CurvesTab({ store }: { store: BoardStore }) {
             }}
           />
         )}
+        {settings && <span class="xw-quiet">{settings}</span>}
         <span class="xw-quiet">
           {entries.length < store.shown.value.length
             ? "the picked methods and the controls"
@@ -105,17 +111,29 @@ export function CurvesTab({ store }: { store: BoardStore }) {
       {entry && <Facts store={store} column={column} entry={entry} />}
       {charts.length > 0 && (
         <div class="xw-board-charts">
-          {charts.map(({ name, lines: drawn }) => (
+          {charts.map((one) => (
             <Chart
-              key={name}
+              key={one.name}
               store={store}
-              lines={drawn}
-              input={store.oneInput.value && several ? store.input.value : null}
+              lines={one.lines}
+              input={input}
               chosen={chosen}
-              title={name.replace(/_/g, " ")}
+              title={one.name.replace(/_/g, " ")}
+              place={one === read ? (reading?.place ?? null) : null}
+              onRead={(place) => setReading(place === null ? null : { name: one.name, place })}
             />
           ))}
         </div>
+      )}
+      {charts.length > 0 && (
+        <Key
+          store={store}
+          entries={drawn}
+          lines={(read ?? charts[0])?.lines ?? []}
+          input={input}
+          chosen={chosen}
+          place={read ? (reading?.place ?? null) : null}
+        />
       )}
       <Spread store={store} column={column} entries={entries} chosen={chosen} />
     </>

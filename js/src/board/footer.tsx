@@ -35,7 +35,6 @@ export function BoardFooter({ store }: { store: BoardStore }) {
         </div>
       </details>
       <span class="xw-footer-tools">
-        <Toggle open={store.columnsOpen} title="which rows and columns are shown (d)" text="Rows & columns" />
         <ExportMenu
           open={store.exportOpen}
           formats={formats}

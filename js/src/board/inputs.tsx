@@ -41,8 +41,8 @@ export function Inputs({ store }: { store: BoardStore }) {
             )}
             <span class="xw-board-input-label">
               <bdi>{input.target_label || label}</bdi>
-              <span class="xw-quiet">{sure}</span>
             </span>
+            {sure && <span class="xw-board-input-label xw-quiet">p{sure}</span>}
           </button>
         );
       })}

@@ -98,10 +98,13 @@ function DisagreementFigure({ store }: { store: BoardStore }) {
   return (
     <figure class="xw-board-map xw-board-disagreement">
       <MapBox store={store} map={found.map} />
-      <figcaption class="xw-pane-caption">
-        <strong>disagreement</strong> of {found.count} methods
+      <figcaption
+        class="xw-pane-caption"
+        title={`standard deviation over the maps of ${found.count} methods, each as a share of its own Σ|a|`}
+      >
+        <strong>disagreement</strong>
       </figcaption>
-      <ScaleBar store={store} signed={false} range={found.map.range} share ends={["they agree", "they differ"]} />
+      <ScaleBar store={store} signed={false} range={found.map.range} share ends={["agree", "differ"]} />
     </figure>
   );
 }

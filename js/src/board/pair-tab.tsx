@@ -4,13 +4,14 @@ import { useEffect, useMemo } from "preact/hooks";
 import { Handle } from "../components/handle";
 import { Menu } from "../components/menu";
 import { Segmented } from "../components/segmented";
-import { formatNumber, formatPercent } from "../lib/format";
+import { formatPercent } from "../lib/format";
 import { type Drawn, difference, overlap, rangeOfAll } from "./fields";
 import { asDrawn, MapBox } from "./map-picture";
 import { MapControls } from "./maps-tab";
 import { ScaleBar, Scales } from "./scale";
 import type { BoardStore } from "./store";
 import type { Entry, PairView } from "./traits";
+import { formatCorrelation } from "./words";
 
 /** Slow enough to see, and far below three flashes a second. */
 const FLICKER_MS = 700;
@@ -158,7 +159,7 @@ function Facts({ store, entries, maps }: BothProps) {
   const here = correlationOf(store, a.key, b.key, store.input.value);
   const all = correlationOf(store, a.key, b.key, null);
   const common = overlap(maps[0], maps[1], TOP);
-  const number = (value: number | null) => (value === null ? "not defined" : formatNumber(value));
+  const number = (value: number | null) => (value === null ? "not defined" : formatCorrelation(value));
   return (
     <dl class="xw-board-facts">
       <dt>rank correlation</dt>

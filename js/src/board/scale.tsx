@@ -79,7 +79,7 @@ export function Scales({ store }: { store: BoardStore }) {
         {scale === "own" && "Each map has a scale of its own: colours do not compare between maps"}
         {pool > 1 && ` · sums over ${pool} × ${pool} pixels`}
         {" · at most "}
-        {formatNumber(100 - store.display.value.clip)} % beyond it.
+        {Number((100 - store.display.value.clip).toPrecision(2))} % beyond it.
       </p>
     </div>
   );

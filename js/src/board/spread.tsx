@@ -32,7 +32,7 @@ export function Spread({ store, column, entries, chosen }: SpreadProps) {
   if (!ends) return null;
   const [low, high] = ends;
   const place = (value: number) => (100 * (value - low)) / (high - low);
-  const ticks = niceTicks(low, high, 4);
+  const ticks = niceTicks(low, high, 6);
   const texts = formatTicks(ticks);
   return (
     <figure class="xw-board-spread">

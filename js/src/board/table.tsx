@@ -2,6 +2,7 @@
 // columns. Controls, which know nothing of the model, stand apart.
 
 import type { ComponentChildren } from "preact";
+import { Toggle } from "../components/toggle";
 import { formatNumber, formatSeconds } from "../lib/format";
 import { ariaSort, cellOf, extentOf, notBeyond, numberOf } from "./cells";
 import { MapPicture } from "./map-picture";
@@ -34,29 +35,31 @@ function ColumnHead({ store, column }: { store: BoardStore; column: Column }) {
   const explained = store.explained.value === name;
   return (
     <th scope="col" class="xw-board-column" aria-sort={ariaSort(store.sort.value, name, direction)}>
-      <SortButton store={store} by={name} title={`sort: ${ARROW_WORDS[direction]}`}>
-        <bdi>{title}</bdi>
-        {direction !== "none" && (
-          <>
-            <span class="xw-board-arrow" aria-hidden="true">
-              {ARROWS[direction]}
-            </span>
-            <span class="xw-visually-hidden">, {ARROW_WORDS[direction]}</span>
-          </>
-        )}
-      </SortButton>
-      <button
-        type="button"
-        class="xw-board-about"
-        aria-expanded={explained}
-        aria-label={`what ${title} tells`}
-        title={`${tells}\nCannot tell: ${cannot}`}
-        onClick={() => {
-          store.explained.value = explained ? null : name;
-        }}
-      >
-        i
-      </button>
+      <div class="xw-board-head">
+        <SortButton store={store} by={name} title={`sort: ${ARROW_WORDS[direction]}`}>
+          <bdi>{title}</bdi>
+          {direction !== "none" && (
+            <>
+              <span class="xw-board-arrow" aria-hidden="true">
+                {ARROWS[direction]}
+              </span>
+              <span class="xw-visually-hidden">, {ARROW_WORDS[direction]}</span>
+            </>
+          )}
+        </SortButton>
+        <button
+          type="button"
+          class="xw-board-about"
+          aria-expanded={explained}
+          aria-label={`what ${title} tells`}
+          title={`${tells}\nCannot tell: ${cannot}`}
+          onClick={() => {
+            store.explained.value = explained ? null : name;
+          }}
+        >
+          i
+        </button>
+      </div>
     </th>
   );
 }
@@ -300,11 +303,14 @@ export function BoardTable({ store }: { store: BoardStore }) {
           )}
         </table>
       </div>
-      <p class="xw-board-key">
-        <span class="xw-board-key-ranks" aria-hidden="true" /> rank within its column only; columns measure different
-        things and are not to be added up
-        {chance && " · ≤ no better than a control, ≈ interval overlaps a control's"}
-      </p>
+      <div class="xw-board-key">
+        <p>
+          <span class="xw-board-key-ranks" aria-hidden="true" /> rank within its column only; columns measure different
+          things and are not to be added up
+          {chance && " · ≤ no better than a control, ≈ interval overlaps a control's"}
+        </p>
+        <Toggle open={store.columnsOpen} title="which rows and columns are shown (d)" text="Rows & columns" />
+      </div>
     </div>
   );
 }

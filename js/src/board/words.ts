@@ -50,8 +50,18 @@ export function cellText(store: BoardStore, entry: Entry, column: Column, cell: 
 export function parametersText(parameters: Readonly<Record<string, unknown>>): string {
   return Object.entries(parameters)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name}=${typeof value === "number" ? formatNumber(value) : value}`)
+    .map(
+      ([name, value]) =>
+        `${name}=${typeof value === "number" && !Number.isInteger(value) ? formatNumber(value) : value}`,
+    )
     .join(", ");
+}
+
+/** A correlation as in print: .83, −.05. */
+export function formatCorrelation(value: number): string {
+  if (Math.abs(value) < 0.005) return ".00";
+  const text = Math.abs(value) >= 0.995 ? value.toFixed(1) : value.toFixed(2).replace("0.", ".");
+  return text.replace("-", "−");
 }
 
 /** What the chip says once everything is there. */

@@ -52,8 +52,8 @@ function Scoreboard({ store }: { store: BoardStore }) {
       <Notices notices={store.notices.value} />
       {store.entries.value.length > 0 ? (
         <>
-          <Columns store={store} />
           <BoardTable store={store} />
+          <Columns store={store} />
           <ColumnNote store={store} />
           <Tabs store={store} />
           <Inputs store={store} />
