@@ -369,6 +369,26 @@ def test_a_score_that_is_no_class_has_no_probability(make: Make) -> None:
     assert [name for name, _ in widget.trust["choices"]["measure"]] == ["logit"]
 
 
+def test_a_class_rather_than_another(make: Make) -> None:
+    model, image = plain(), plain_images()
+    widget = make(model, image, labels=LABELS, target=xw.Contrast(0, 1))
+    widget.test().tested(PATIENCE)
+    assert widget.trust["unit"] == f"probability of {LABELS[0]} less that of {LABELS[1]}"
+    chances = model(image).softmax(1)[0].detach()
+    y = widget.trust["curves"]["deletion"]["map"]["y"]
+    assert y[0] == pytest.approx(float(chances[0] - chances[1]), abs=1e-5)
+
+
+def test_a_page_made_meanwhile_holds_a_test_that_has_stopped(make: Make, model: Colourful) -> None:
+    widget = make(model, colourful_images())
+    with model.blocked():
+        widget.test()
+        assert model.entered.wait(PATIENCE)
+        assert widget.static_state()["trust"]["status"] == "cancelled"
+        assert widget.trust["status"] == "running"
+    widget.tested(PATIENCE)
+
+
 def test_a_map_of_a_model_that_changed_is_not_tested(make: Make) -> None:
     model = plain()
     widget = make(model, plain_images())

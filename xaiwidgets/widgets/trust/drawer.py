@@ -100,6 +100,7 @@ class TrustDrawer(ExplainWidget):
             token.check()
             time.sleep(LOOK_EVERY)
         tested = self._tested(key)
+        token.check()
         course = self._courses.get(tested.key)
         if course is None or course.tested.attribution is not tested.attribution:
             course = Course(tested)
@@ -174,6 +175,13 @@ class TrustDrawer(ExplainWidget):
         if course is None or course.settings is None or course.tested.key != self.map_key:
             return ""
         return figure(course.findings, course.tested, course.settings)
+
+    def static_state(self) -> dict[str, Any]:
+        """As for every widget; a test that is still running has stopped where it is, for the page."""
+        state = super().static_state()
+        if state["trust"].get("status") == "running":
+            state["trust"] = state["trust"] | {"status": "cancelled", "progress": {}}
+        return state
 
     def _fall_asleep(self) -> None:
         self._test_job.cancel()
