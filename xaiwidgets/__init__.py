@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from xaiwidgets.engine.target import Contrast, Each, Neuron
     from xaiwidgets.metrics.evaluation import Evaluation, evaluate, metrics
     from xaiwidgets.training.index import TrainingIndex
+    from xaiwidgets.widgets.compare import compare
     from xaiwidgets.widgets.example_gallery import ExampleGallery
     from xaiwidgets.widgets.explain import explain
     from xaiwidgets.widgets.explore_path import explore_path
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
     from xaiwidgets.widgets.path_explorer import PathExplorer
+    from xaiwidgets.widgets.scoreboard import Scoreboard
     from xaiwidgets.widgets.token_strip import TokenStrip
     from xaiwidgets.widgets.trace import trace
 
@@ -34,11 +36,13 @@ _HOMES = {
     "HeatmapOverlay": "xaiwidgets.widgets.heatmap",
     "Neuron": "xaiwidgets.engine.target",
     "PathExplorer": "xaiwidgets.widgets.path_explorer",
+    "Scoreboard": "xaiwidgets.widgets.scoreboard",
     "Session": "xaiwidgets.api",
     "TokenStrip": "xaiwidgets.widgets.token_strip",
     "TrainingIndex": "xaiwidgets.training.index",
     "attribute": "xaiwidgets.api",
     "baselines": "xaiwidgets.engine.baselines",
+    "compare": "xaiwidgets.widgets.compare",
     "evaluate": "xaiwidgets.metrics.evaluation",
     "examples": "xaiwidgets.examples",
     "explain": "xaiwidgets.widgets.explain",
@@ -53,9 +57,9 @@ _HOMES = {
 _MODULES = {"baselines", "examples", "training"}
 
 __all__ = [
-    "Attribution", "Contrast", "Each", "Evaluation", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron", "PathExplorer",
-    "Session", "TokenStrip", "TrainingIndex", "attribute", "baselines", "evaluate", "explain", "explore_path", "load", "methods",
-    "metrics", "stream", "trace",
+    "Attribution", "Contrast", "Each", "Evaluation", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron",
+    "PathExplorer", "Scoreboard", "Session", "TokenStrip", "TrainingIndex", "attribute", "baselines", "compare", "evaluate",
+    "explain", "explore_path", "load", "methods", "metrics", "stream", "trace",
 ]  # fmt: skip
 
 
