@@ -16,6 +16,8 @@ SUBJECTS = {
     "tokens": "Token strips: known words, every output token, long texts",
     "training": "Training examples: exact scores, the index and memory, beside captum and dattri",
     "training_quality": "Training examples: do scores find what was planted, and what retraining does",
+    "metrics": "Is the explanation true: what is known of measuring explanations, found again",
+    "metrics_road": "ROAD beside Quantus on the same images; seconds to the first points of a deletion curve",
     "explorer": "The path explorer: evaluations until it shows something, bytes, milliseconds from the slider to pixels",
 }
 
