@@ -186,6 +186,20 @@ def test_targets_forwards_and_batches() -> None:
     torch.testing.assert_close(called.scores, network(2 * images())[:, 1].detach())
 
 
+def test_a_target_without_a_class_has_no_probability() -> None:
+    for target in (lambda output: output[:, 1] * 100, xw.Neuron("3", 1)):
+        found = evaluate(metrics=["deletion", "toy_sum"], target=target)["saliency"]["deletion"]
+        assert found.error is None
+        assert found.parameters["measure"] == "logit"
+    assert evaluate(metrics=["deletion"])["saliency"]["deletion"].parameters["measure"] == "probability"
+    both = evaluate(["saliency", "smoothgrad"], ["method_agreement"], target=lambda output: output[:, 1])
+    assert both["saliency"]["method_agreement"].parameters["measure"] == "spearman"
+    one = xw.evaluate(nn.Linear(4, 1).eval(), torch.rand(2, 4), "saliency", metrics="deletion")
+    assert one["saliency"]["deletion"].parameters["measure"] == "logit"
+    told = evaluate(metrics=[("deletion", {"measure": "probability"}), "toy_sum"], target=lambda output: output[:, 1])
+    assert told["saliency"]["deletion"].error is not None
+
+
 def test_several_inputs_explained_together() -> None:
     class Two(nn.Module):
         def forward(self, a: Tensor, b: Tensor) -> Tensor:

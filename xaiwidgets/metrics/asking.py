@@ -149,14 +149,16 @@ def _found_method(name: Any) -> Method:
 # --- which metrics -------------------------------------------------------------------------------------------------------
 
 
-def metrics_of(metrics: Any) -> dict[str, Measuring]:
-    """Whatever names metrics, by name and in order."""
+def metrics_of(metrics: Any, defaults: Mapping[str, Any]) -> dict[str, Measuring]:
+    """Whatever names metrics, by name and in order; `defaults` are of all that have such a choice."""
     found: dict[str, Measuring] = {}
     for label, one in _metrics_named(metrics):
         name, given = one if _is_pair(one) else (one, {})
         metric = find_metric(name)
         free = _free(label or metric.name, found)
-        found[free] = Measuring(free, metric, metric.check(dict(given)))
+        choices = {parameter.name: parameter.choices for parameter in metric.parameters}
+        asked = {**{key: value for key, value in defaults.items() if value in choices.get(key, ())}, **given}
+        found[free] = Measuring(free, metric, metric.check(asked))
     if not found:
         raise ParameterError("no_metrics", "There is no metric to evaluate", hint=did_you_mean("", METRICS))
     return found

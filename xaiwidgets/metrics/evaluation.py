@@ -49,7 +49,8 @@ def evaluating(
     attributions  a method's name, (name, parameters), an Attribution, a tensor or an array like the input; a list of these, or a
                   dict that gives each a name of its own. "random", "edges" (images) and "lengths" (texts) name maps that explain
                   nothing, and `controls=True` adds those that fit
-    metrics       names, (name, parameters), or {name: parameters}; see `xaiwidgets.metrics()`
+    metrics       names, (name, parameters), or {name: parameters}; see `xaiwidgets.metrics()`. Those that measure a probability
+                  take the score as it is where the target names no class (None, a neuron, a function), unless told otherwise
     baseline      given to every method that has one and is not given its own
     mask          [1 or rows, ...] true where the object is, for metrics that compare with it
     regions       what is taken away at once: "auto" (pixels with their channels, tokens), "block", "superpixel", ids, ...
@@ -66,7 +67,7 @@ def evaluating(
         batch_size=batch_size, interrupt=interrupt,
     )  # fmt: skip
     entries = entries_of(attributions, subject, target=target, controls=controls, baseline=baseline, seed=seed)
-    measurings = metrics_of(metrics)
+    measurings = metrics_of(metrics, subject.defaults)
     for measuring in measurings.values():
         require(measuring, entries, subject, mask)
     if mask is not None:

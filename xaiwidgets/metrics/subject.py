@@ -37,6 +37,12 @@ class Subject:
         """The question as metrics see it."""
         return self.problem
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Parameters that metrics have here unless told otherwise: a target that names no class has no probability."""
+        classless = any(index is None for scorer in self.problem.scorers for _, index in scorer.terms)
+        return {"measure": "logit"} if classless else {}
+
     def begin(self) -> tuple[Problem, Callable[[Method, dict[str, Any]], Generator[Partial]]]:
         """A question with its own count of evaluations, and what runs a method on it."""
         run = self.problem.begin()
