@@ -105,12 +105,12 @@ class Tested:
         """Those asked for, filled up. Raises ParameterError."""
         found = {}
         for name, choices in (("fill", self.fills), ("measure", self.measures)):
-            value = asked.get(name) or next(iter(choices))
+            value = str(asked.get(name) or next(iter(choices)))
             if value not in choices:
                 raise ParameterError(
-                    f"unknown_{name}", f"{name}={value!r} cannot be chosen here", hint=did_you_mean(str(value), choices)
+                    f"unknown_{name}", f"{name}={value!r} cannot be chosen here", hint=did_you_mean(value, choices)
                 )
-            found[name] = str(value)
+            found[name] = value
         return Settings(**found)
 
     def unit(self, settings: Settings) -> str:
