@@ -5,6 +5,8 @@ Importing a file registers its metrics; the order here is that of the menus.
 
 # isort: skip_file
 from . import removal_curves as removal_curves
+from . import road as road
+from . import ranks as ranks
 from . import fidelity as fidelity
 from . import sums as sums
 from . import stability as stability
