@@ -89,6 +89,8 @@ def test_effective_complexity_of_a_linear_model():
         return int(last(effective_complexity(found, tolerance=tolerance, fill="zeros", draws=3)).values)
 
     total = 15.0**2
+    readings = [*effective_complexity(found, fill="zeros")]
+    assert readings[-1].done == readings[-1].total
     assert units(1.0) == 0
     assert units(7.1**2 / total) == 1
     assert units(6.9**2 / total) == 2

@@ -87,6 +87,18 @@ def test_the_best_scale():
     torch.testing.assert_close(unscaled, truth.square().mean(0))
 
 
+def test_a_whole_input_replaced_is_completeness():
+    found = case("integrated_gradients", curved, baseline=0.3, tolerance=1e-4, steps=257)
+    change = (curved(images()) - curved(torch.full((3, 1, 6, 6), 0.3))).double()
+    options = {"perturbation": "noisy_baseline", "noise": 1e-4, "scaled": False}
+    same = last(infidelity(found, baseline=0.3, **options)).values
+    assert (same < 1e-4 * change.square()).all()
+    other = last(infidelity(found, baseline=[0.3, 0.6], samples=2, **options)).values
+    turned = last(infidelity(found, baseline=[0.6, 0.3], samples=2, **options)).values
+    torch.testing.assert_close(other, turned, rtol=1e-2, atol=0)
+    assert (other > 10 * same).all()
+
+
 @pytest.mark.parametrize("perturbation", NOISY + TAKEN)
 def test_a_constant_model(perturbation):
     found = Case(Problem(lambda x: x.flatten(1).sum(1) * 0 + 2, images()), torch.randn(3, 1, 6, 6))

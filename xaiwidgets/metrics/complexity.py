@@ -112,7 +112,7 @@ def effective_complexity(
     steps = [0, *(2**power for power in range(case.count.bit_length())), case.count]
     steps = sorted(set(steps))
     asked = torch.stack([counts.clamp(max=step) for step in steps])  # [steps, rows]
-    remaining = torch.stack([loss(kept) for kept in asked])
+    remaining = loss(asked)
     most = remaining[0]
     enough = remaining <= tolerance * most
     first = enough.double().argmax(0, keepdim=True)  # keeping everything is always enough
@@ -126,16 +126,17 @@ def effective_complexity(
     )
     total = case.count.bit_length()
     for done in range(1, total + 1):
-        yield Reading(high.double(), done, total, curves={"kept": curve})
-        if bool((high - low <= 1).all()):
-            break
+        found = bool((high - low <= 1).all())
+        yield Reading(high.double(), total if found else done, total, curves={"kept": curve})
+        if found:
+            return
         middle = torch.where(high - low > 1, (low + high) // 2, high)
-        fits = loss(middle) <= tolerance * most
+        fits = loss(middle[None])[0] <= tolerance * most
         low, high = torch.where(fits | (high - low <= 1), low, middle), torch.where(fits, middle, high)
 
 
 class _Loss:
-    """The mean square change of the score [rows] when all but the first so many units of each row are replaced."""
+    """The mean square change of the score when all but the first so many units of each row are replaced."""
 
     def __init__(self, case: Case, place: Tensor, removals: list[Removal], measure: Measure) -> None:
         self.case, self.place, self.removals, self.measure = case, place, removals, measure
@@ -143,8 +144,10 @@ class _Loss:
         self.score = case.scores(case.problem.points, self.rows, measure)
 
     def __call__(self, kept: Tensor) -> Tensor:
-        chosen = (self.place >= kept.unsqueeze(1)) & self.case.present
-        scores = [removal.scores(self.rows, chosen, self.measure) for removal in self.removals]
+        """For several numbers of units [k, rows] together: [k, rows]."""
+        chosen = ((self.place >= kept.unsqueeze(2)) & self.case.present).flatten(0, 1)
+        rows = self.rows.repeat(len(kept))
+        scores = [removal.scores(rows, chosen, self.measure).reshape(kept.shape) for removal in self.removals]
         return (torch.stack(scores) - self.score).square().mean(0)
 
 
