@@ -14,7 +14,7 @@ from xaiwidgets.text.tokens import Token, Tokens
 SHAPES = [
     ((5, 3, 6, 7), (5, 1, 6, 7)),
     ((5, 2, 3, 4, 5), (5, 1, 3, 4, 5)),
-    ((5, 9, 16), (5, 9)),
+    ((5, 9, 16), (5, 9, 16)),
     ((5, 12), (5, 12)),
     ((5,), (5,)),
 ]
@@ -31,6 +31,8 @@ def test_a_random_row_depends_on_the_seed_and_its_number_alone():
     assert torch.equal(few, many[:2])
     assert not torch.equal(few[0], few[1])
     assert not torch.equal(few, random_map(torch.zeros(2, 1, 8, 8), 4))
+    short, padded = random_map(torch.zeros(2, 5, 3), 3), random_map(torch.zeros(2, 40, 3), 3)
+    assert torch.equal(short, padded[:, :5])
     assert torch.equal(state, torch.get_rng_state())
 
 

@@ -60,12 +60,14 @@ def lengths(problem: Problem) -> Iterator[Partial]:
 def random_map(points: Tensor, seed: int = 0) -> Tensor:
     """Independent normal numbers for every place of points [rows, ...]; those of a row depend on the seed and its number.
 
-    [rows, 1, places...] for [rows, channels, places...] with two axes of places or more, [rows, tokens] for
-    [rows, tokens, width], else like the points.
+    [rows, 1, places...] for [rows, channels, places...] with two axes of places or more, else like the points. The first
+    numbers of a row do not depend on how many there are: padding changes nothing.
     """
-    shape = tuple(points.shape[1:2] if points.ndim == 3 else points.shape[1:])
-    shape = (1, *shape[1:]) if points.ndim > 3 else shape
-    drawn = [torch.randn(shape, generator=generator_of(seed, row, "random map")) for row in range(len(points))]
+    shape = (1, *points.shape[2:]) if points.ndim > 3 else tuple(points.shape[1:])
+    drawn = []
+    for row in range(len(points)):
+        even = torch.rand(shape, generator=generator_of(seed, row, "random map"), dtype=torch.float64)
+        drawn.append(torch.special.ndtri(even.clamp(min=1e-12)))
     return torch.stack(drawn).to(points)
 
 
