@@ -18,6 +18,7 @@ from .forms import undefined
 from .registry import Note, Range, Reading, metric
 
 LEAST = 1e-6  # no relative change of the input or the output counts as smaller
+LOWEST = 2.0**-54  # below every random number but zero
 KEPT_BYTES = 16 * 2**20  # of neighbours' maps that other metrics of the same attribution find again
 
 Samples = Annotated[int, Range(1, 1000, log=True, help="Neighbours of each input; the method runs once for each.")]
@@ -201,9 +202,9 @@ def neighbours(case: Case, samples: int, around: Around) -> Iterator[Neighbour]:
 
 
 def _draw(generator: torch.Generator, like: Tensor, ball: str) -> Tensor:
-    if ball == "gaussian":
-        return torch.randn(like.shape, generator=generator, dtype=torch.float64)
-    return 2 * torch.rand(like.shape, generator=generator, dtype=torch.float64) - 1
+    """Number after number, so that the first ones do not depend on how many there are: texts are padded."""
+    drawn = torch.rand(like.shape, generator=generator, dtype=torch.float64)
+    return torch.special.ndtri(drawn.clamp(min=LOWEST)) if ball == "gaussian" else 2 * drawn - 1
 
 
 def _largest(
