@@ -190,10 +190,10 @@ class Scoreboard(BoardState):
     def close(self) -> None:
         """Stop the work and let go of the model, the inputs and the results."""
         super().close()
-        self._ask = None
-        self._gate.token = None
-        self._packed, self._fields, self._curves = ((), {}), {}, Curves(MOST)
-        self._subject = Subject()
+        if hasattr(self, "_gate"):
+            self._ask, self._gate.token = None, None
+            self._packed, self._fields, self._curves = ((), {}), {}, Curves(MOST)
+            self._subject = Subject()
 
 
 def _numbers(target: Any, rows: int) -> list[int | None]:
