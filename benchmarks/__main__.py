@@ -18,6 +18,7 @@ SUBJECTS = {
     "training_quality": "Training examples: do scores find what was planted, and what retraining does",
     "metrics": "Is the explanation true: what is known of measuring explanations, found again",
     "metrics_road": "ROAD beside Quantus on the same images; seconds to the first points of a deletion curve",
+    "trust": "The Trust drawer: seconds to the first points and until it stops, bytes",
     "explorer": "The path explorer: evaluations until it shows something, bytes, milliseconds from the slider to pixels",
 }
 
