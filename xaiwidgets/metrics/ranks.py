@@ -15,7 +15,7 @@ from xaiwidgets.engine.registry import Range
 
 from .agreement import pearson, spearman
 from .case import Case, Measure
-from .fills import Fill, Measures, fill_key, is_random, removal_by, resolved
+from .fills import Fill, Measures, fill_key, fill_names, is_random, removal_by, resolved
 from .registry import Reading, metric
 from .removal import removal_walk
 from .removal_curves import Steps, curve_of
@@ -47,7 +47,7 @@ def sensitivity_n(
     """How well sums of values say what random sets of units are worth to the score.
 
     For n of 1, 2, 5, 10, 20, 40 and 80 % of the units (at least one): Pearson's correlation over random sets S of n units of
-    Σ_{i∈S} Φ_i and f(x) − f(x without S). Their mean over n; −1 to 1, higher is better; exactly 1 for values × input of a linear
+    Σ_{i∈S} Φ_i and f(x) − f(x without S). Their mean over n; exactly 1 for values × input of a linear
     model whose fill is zeros. The curve has the correlation at each n. The sets are the same for every attribution.
     """
     filled = resolved(case, fill, "deletion")
@@ -84,7 +84,7 @@ def monotonicity(
     """How many of the steps do not lower the score when units are shown in the order of increasing importance.
 
     Share of the steps k with f(x_k) ≥ f(x_{k−1}), from nothing shown to the whole input; falls of less than a millionth of the
-    row's largest score do not count. 0 to 1, higher is better; the reference asks whether it is 1. A step is one unit where there
+    row's largest score do not count. The reference asks whether it is 1. A step is one unit where there
     are fewer than `steps` of them, else several. These are the points of `deletion`, backwards.
     """
     walks = removal_walk(case, case.order()[None], fill=fill, measure=measure, steps=steps, seed=case.seed)
@@ -114,20 +114,21 @@ def monotonicity_correlation(
         int, Range(8, 4096, log=True, help="Most units of a row that are looked at, drawn at random.")
     ] = 64,
     draws: Annotated[int, Range(1, 32, help="Random fills of every unit; one for fills that are not random.")] = 4,
-    fill: Fill = "noise",
+    fill: Fill = "auto",
     measure: Measures = "probability",
 ) -> Iterator[Reading]:
     """How well the ranks of the values agree with those of what each unit alone does to the score.
 
-    Spearman's rank correlation over units i of |Φ_i| and the mean over draws of (f(x) − f(x with i replaced))². −1 to 1, higher
-    is better. Units drawn and effects are the same for every attribution.
+    Spearman's rank correlation over units i of |Φ_i| and the mean over draws of (f(x) − f(x with i replaced))².
+    "auto" is noise, texts take the mask token. Units drawn and effects are the same for every attribution.
     """
     seen = torch.stack([_few(case, row, units) for row in range(case.rows)])
     chosen = torch.zeros(*seen.shape, case.count, dtype=torch.bool).scatter_(2, seen[..., None], True)
     missing = ~case.present.gather(1, seen)
     importance = case.importance().abs().gather(1, seen).masked_fill(missing, torch.nan)
     total = torch.zeros_like(importance)
-    filled = resolved(case, fill, "deletion")
+    noise = isinstance(fill, str) and fill == "auto" and "noise" in fill_names(case)
+    filled = "noise" if noise else resolved(case, fill, "deletion")
     draws = draws if is_random(filled) else 1
     for draw in range(draws):
         total += _losses(case, chosen, filled, measure, ("single", units), seed=case.seed + draw) ** 2

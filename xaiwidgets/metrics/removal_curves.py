@@ -51,8 +51,8 @@ def deletion(
     """How soon the score falls when the most important units are taken away first.
 
     Area under s ↦ f(x without its share s of most important units), s from 0 to 1, both ends included, by the trapezoid rule:
-    the mean score on the way. In the range of the probability (or of the score); lower is better. "auto" fills with zeros, texts
-    with the mask token. Ties are broken at random. The insertion curve with the same fill is always there, too.
+    the mean score on the way, in units of the probability (or of the score). "auto" fills with zeros, texts with the mask
+    token. Ties are broken at random. The insertion curve with the same fill is always there, too.
     """
     yield from _areas(case, "deletion", ("deletion", "insertion"), Settings(fill, measure, steps, tries))
 
@@ -70,7 +70,7 @@ def insertion(
 ) -> Iterator[Reading]:
     """How soon the score is there when the most important units are shown first.
 
-    Area under s ↦ f(fill with the share s of most important units of x), like `deletion`; higher is better. "auto" starts from a
+    Area under s ↦ f(fill with the share s of most important units of x), like `deletion`. "auto" starts from a
     blurred picture, with σ an eighth of its shorter side (the reference: 5 of 224 pixels); from zeros for other inputs, from
     mask tokens for texts. The deletion curve with the same fill is always there, too.
     """
@@ -91,7 +91,7 @@ def morf(
     """The mean score while units are taken away, the most relevant first.
 
     Like `deletion`, of the score as it was asked about (a logit) rather than its probability: what saturates neither at 0 nor at
-    1. The reference's AOPC is f(x) minus this. Unbounded; lower is better.
+    1. The reference's AOPC is f(x) minus this.
     """
     yield from _areas(case, "deletion", ("morf", "lerf"), Settings(fill, measure, steps, tries))
 
@@ -110,7 +110,6 @@ def lerf(
     """The mean score while units are taken away, the least relevant first.
 
     The area of `morf` in the opposite order: units that speak against the target go first, so it can rise above f(x).
-    Unbounded; higher is better.
     """
     yield from _areas(case, "deletion", ("lerf", "morf"), Settings(fill, measure, steps, tries))
 
@@ -128,8 +127,7 @@ def abpc(
 ) -> Iterator[Reading]:
     """How far apart the curves of least and of most relevant first are.
 
-    lerf − morf, in units of the score. 0 for a random map on average, negative for a map that is upside down; unbounded; higher is
-    better. What a fill does to the model by itself weighs on both curves alike and partly cancels.
+    lerf − morf, in units of the score. 0 for a random map on average, negative for a map that is upside down. What a fill does to the model by itself weighs on both curves alike and partly cancels.
     """
     yield from _areas(case, "deletion", ("lerf", "morf"), Settings(fill, measure, steps, tries), difference=True)
 

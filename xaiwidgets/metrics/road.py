@@ -47,12 +47,11 @@ def road(
 ) -> Iterator[Reading]:
     """How much longer the score lasts when the least important units go first than when the most important do.
 
-    Mean over the shares 0.1, 0.2, 0.3, 0.4, 0.5, 0.7 and 0.9 of f(without the least important share) − f(without the most
-    important share). What is gone is imputed linearly from its neighbours, with noise of 0.01 of the row's range, the same at
-    every share. With "unchanged" f is 1 where the largest output is that of the whole input (the reference's accuracy, for
-    rows the model gets right). −1 to 1 for probabilities; higher is better, 0 for a random map on average. Units are rounded
-    down to whole ones. Both curves are there as "morf" and "lerf". "neighbours" needs places next to each other: other
-    inputs take another fill.
+    Mean over the shares 0.1, 0.2, 0.3, 0.4, 0.5, 0.7 and 0.9 (rounded down to whole units) of f(without the least important
+    share) − f(without the most important share); 0 for a random map on average. What is gone is imputed linearly from its
+    neighbours, with noise of 0.01 of the row's range, the same at every share. With "unchanged" f is 1 where the largest output
+    is that of the whole input: the reference's share of right answers, for rows the model gets right. Both curves are there as
+    "morf" and "lerf". "neighbours" needs places next to each other: tables and texts take another fill.
     """
     total: dict[str, Tensor] = {}
     for number in range(tries):
