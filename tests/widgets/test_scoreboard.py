@@ -222,8 +222,8 @@ def test_what_cannot_be_asked_is_refused_before_any_work(images: torch.Tensor) -
         ({"metrics": ["pointing_game"]}, "no_mask"),
         ({"methods": {"mine": images}, "metrics": ["max_sensitivity"]}, None),
     ):
+        asked: dict[str, Any] = {"methods": METHODS, **change}
         with pytest.raises((ParameterError, InputError)) as refused:
-            asked: dict[str, Any] = {"methods": METHODS, **change}
             compare_methods(model, images, **asked)
         assert code in (None, refused.value.code)
     assert model.rows == 0

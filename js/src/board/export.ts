@@ -38,7 +38,9 @@ const titled = (column: Column) => [column.title, ARROWS[column.direction]].filt
 
 export function markdownOf(store: BoardStore): string {
   const columns = store.shownColumns.value;
-  const escaped = (text: string) => text.replace(/[\\|*_`<>[\]]/g, (sign) => `\\${sign}`).replace(/\s+/g, " ");
+  // also of what a page would take for an element
+  const escaped = (text: string) =>
+    text.replace(/[\\|*_`[\]<&]/g, (sign) => ({ "<": "&lt;", "&": "&amp;" })[sign] ?? `\\${sign}`).replace(/\s+/g, " ");
   const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const body = store.shown.value.map((entry) =>
     row([

@@ -49,12 +49,9 @@ export function Spread({ store, column, entries, chosen }: SpreadProps) {
             <div key={entry.key} class="xw-board-spread-row" data-chosen={entry.key === chosen}>
               <span class="xw-board-spread-name" title={entry.title}>
                 <bdi>{entry.title}</bdi>
+                <span class="xw-visually-hidden">: {known.join(", ") || "nothing yet"}</span>
               </span>
-              <span
-                class="xw-board-spread-track"
-                role="img"
-                aria-label={`${entry.title}: ${known.join(", ") || "nothing yet"}`}
-              >
+              <span class="xw-board-spread-track" aria-hidden="true">
                 {ticks.map((tick) => (
                   <span key={tick} class="xw-board-spread-grid" style={{ left: `${place(tick)}%` }} />
                 ))}
@@ -75,7 +72,6 @@ export function Spread({ store, column, entries, chosen }: SpreadProps) {
                         key={input}
                         type="button"
                         tabIndex={-1}
-                        aria-hidden="true"
                         class="xw-board-spread-dot"
                         data-here={input === store.input.value}
                         title={`${store.inputs.value[input]?.label ?? input + 1}: ${formatNumber(value)}`}
