@@ -21,7 +21,7 @@ OTHER = "#c44e00"
 """Of the controls' lines."""
 NAMES = {
     "map": "this map",
-    "random": "random orders (band: the middle 95 %)",
+    "random": "random orders",
     "edges": "edges",
     "lengths": "lengths of words",
 }
@@ -75,9 +75,10 @@ def _chart(kind: str, lines: dict[str, Line], unit: str) -> str:
 
 
 def _legend(found: Findings) -> str:
-    names = [name for name in NAMES if name in found.curves["deletion"]]
+    names = [name for name in ("map", "edges", "lengths", "random") if name in found.curves["deletion"]]
     lines = [f'<span style="color:{COLOURS.get(name, OTHER)}">— {NAMES[name]}</span>' for name in names]
-    return f"<div>{' &nbsp; '.join(lines)}</div>"
+    band = " (band: the middle 95 %)" if "random" in names else ""
+    return f"<div>{' &nbsp; '.join(lines)}{band}</div>"
 
 
 def _table(found: Findings) -> str:
