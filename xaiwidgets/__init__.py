@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xaiwidgets.widgets.heatmap import HeatmapOverlay
     from xaiwidgets.widgets.path_explorer import PathExplorer
     from xaiwidgets.widgets.scoreboard import Scoreboard
+    from xaiwidgets.widgets.show import show
     from xaiwidgets.widgets.token_strip import TokenStrip
     from xaiwidgets.widgets.trace import trace
 
@@ -50,6 +51,7 @@ _HOMES = {
     "load": "xaiwidgets.api",
     "methods": "xaiwidgets.api",
     "metrics": "xaiwidgets.metrics.evaluation",
+    "show": "xaiwidgets.widgets.show",
     "stream": "xaiwidgets.api",
     "trace": "xaiwidgets.widgets.trace",
     "training": "xaiwidgets.training",
@@ -59,7 +61,7 @@ _MODULES = {"baselines", "examples", "training"}
 __all__ = [
     "Attribution", "Contrast", "Each", "Evaluation", "ExampleGallery", "ExplainError", "HeatmapOverlay", "Neuron",
     "PathExplorer", "Scoreboard", "Session", "TokenStrip", "TrainingIndex", "attribute", "baselines", "compare", "evaluate",
-    "explain", "explore_path", "load", "methods", "metrics", "stream", "trace",
+    "explain", "explore_path", "load", "methods", "metrics", "show", "stream", "trace",
 ]  # fmt: skip
 
 

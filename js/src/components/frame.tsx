@@ -57,6 +57,11 @@ export function Frame<S extends BaseStore>(props: FrameProps<S>) {
       aria-describedby={`${store.uid}-caption`}
       onKeyDown={(event) => handleKey(event, bindings)}
     >
+      {store.heading.value && (
+        <p class="xw-title">
+          <bdi>{store.heading.value}</bdi>
+        </p>
+      )}
       <div class="xw-header">
         {props.question}
         <StatusChip store={store} summary={props.summary} />

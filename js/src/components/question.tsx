@@ -42,6 +42,17 @@ export function BaselineMenu({ store }: MenusProps) {
   );
 }
 
+/** What values that came without a model were compared with. */
+export function GivenBaseline({ store }: { store: BaseStore }) {
+  const title = store.question.value.baseline_title;
+  if (!store.noModel.value || !title) return null;
+  return (
+    <span class="xw-phrase">
+      compared with <bdi class="xw-noun">{title}</bdi>
+    </span>
+  );
+}
+
 export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: QuestionProps) {
   const question = store.question.value;
   const params = store.params.value;
@@ -85,6 +96,7 @@ export function QuestionLine({ store, classes, targetId, onTarget, onFoil }: Que
           compared with <BaselineMenu store={store} />
         </span>
       )}{" "}
+      <GivenBaseline store={store} />{" "}
       <span class="xw-phrase">
         {(store.methods.value.length > 0 || question.method_title) && "by "}
         <MethodMenu store={store} />

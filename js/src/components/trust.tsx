@@ -18,7 +18,12 @@ export function GapBadge({ quality: { gap } }: { quality: Quality }) {
   );
 }
 
-function gapSentence({ gap, delta, difference }: Quality): string {
+function gapSentence({ gap, delta, difference }: Quality, given: boolean): string {
+  if (given && (gap === undefined || gap === null)) {
+    if (delta === undefined || delta === null)
+      return "Nothing came with the values that their sum could be held against.";
+    return `What came with the values says that their sum misses the change of the output by ${formatNumber(Math.abs(delta))}.`;
+  }
   if (gap === undefined || gap === null || difference === undefined || difference === null) {
     return "This method does not promise that its values add up to the change of the output, so there is no gap to show.";
   }
@@ -43,15 +48,17 @@ interface TrustProps {
   quality: Quality;
   /** What no number here can tell. */
   caveat: string;
+  /** Why no model can be asked; empty where one can. */
+  noModel?: string;
 }
 
-export function Trust({ quality, caveat }: TrustProps) {
+export function Trust({ quality, caveat, noModel = "" }: TrustProps) {
   const error = quality.error;
   return (
     <details class="xw-trust">
       <summary>Trust</summary>
       <div class="xw-trust-text">
-        <p>{gapSentence(quality)}</p>
+        <p>{gapSentence(quality, noModel !== "")}</p>
         {typeof error === "number" && (
           <p>
             Estimated error of all values together, relative to its size: {formatPercent(error)}. The true error is
@@ -59,6 +66,15 @@ export function Trust({ quality, caveat }: TrustProps) {
           </p>
         )}
         <p>{costSentence(quality)}</p>
+        {noModel && (
+          <p>
+            {noModel}{" "}
+            <code class="xw-code">
+              xw.evaluate(model, inputs, {"{"}"name": values{"}"})
+            </code>{" "}
+            tests them.
+          </p>
+        )}
         <p class="xw-quiet">{caveat}</p>
       </div>
     </details>
@@ -68,6 +84,7 @@ export function Trust({ quality, caveat }: TrustProps) {
 /** Opens the drawer with what was tested; the first time it has the map tested. */
 export function TestButton({ store }: { store: BaseStore }) {
   const tested = store.tested.value;
+  if (store.noModel.value && !tested) return null;
   const off = tested ? "" : store.offReason.value;
   return (
     <button

@@ -48,13 +48,15 @@ export function MainControls({ store }: { store: HeatmapStore }) {
   ];
   return (
     <div class="xw-controls">
-      <Segmented
-        label="View"
-        name={`${store.uid}-view`}
-        value={view}
-        segments={VIEWS}
-        onChoose={(next) => store.show({ view: next })}
-      />
+      {store.hasPhoto.value && (
+        <Segmented
+          label="View"
+          name={`${store.uid}-view`}
+          value={view}
+          segments={VIEWS}
+          onChoose={(next) => store.show({ view: next })}
+        />
+      )}
       {store.signed.value && (
         <Segmented
           label="Sign"

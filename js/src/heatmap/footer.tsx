@@ -11,7 +11,7 @@ export function Footer({ store }: { store: HeatmapStore }) {
   return (
     <div class="xw-footer">
       <GapBadge quality={store.quality.value} />
-      <Trust quality={store.quality.value} caveat={CAVEAT} />
+      <Trust quality={store.quality.value} caveat={CAVEAT} noModel={store.noModel.value} />
       <TestButton store={store} />
       <span class="xw-footer-tools">
         <button

@@ -1,6 +1,6 @@
 // Every key of the heatmap: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
+import { type Binding, baseBindings, testBinding, usable, used } from "../lib/keys";
 import type { Display, Sign, View } from "../lib/traits";
 import { moveCursor, moveToRank, moveToRowEnd, toggleRegion } from "./movement";
 import type { HeatmapStore } from "./store";
@@ -60,6 +60,7 @@ function displayBindings(store: HeatmapStore): Binding[] {
       print: "v",
       help: "next view: overlay, map, wipe, mask",
       run: used(() => {
+        if (!store.hasPhoto.value) return;
         const view = next(VIEWS, store.display.value.view);
         show(store, { view }, `view: ${view}`);
       }),
@@ -112,11 +113,18 @@ function displayBindings(store: HeatmapStore): Binding[] {
       }),
     },
     { keys: ["0", "Digit0"], print: "0", help: "whole picture, no zoom", run: used(() => store.zoom.reset()) },
-    { keys: DIGITS, print: "1 … 9", help: "explain that class", run: classBinding(store, (id) => store.explain(id)) },
+    {
+      keys: DIGITS,
+      print: "1 … 9",
+      help: "explain that class",
+      asks: true,
+      run: classBinding(store, (id) => store.explain(id)),
+    },
     {
       keys: DIGITS.map((key) => `Shift+${key}`),
       print: "⇧ 1 … 9",
       help: "contrast with that class",
+      asks: true,
       run: classBinding(store, (id) => store.contrast(id)),
     },
   ];
@@ -162,7 +170,7 @@ function mapBindings(store: HeatmapStore): Binding[] {
       run: used(() => store.lock(store.hover.value ?? (store.cursor.value ? null : store.point.value))),
     },
     { keys: ["r"], print: "r", help: "begin and end a region", onMap: true, run: used(() => toggleRegion(store)) },
-    { keys: ["w"], print: "w", help: "blur the region and ask again", run: used(() => store.askWhatIf()) },
+    { keys: ["w"], print: "w", help: "blur the region and ask again", asks: true, run: used(() => store.askWhatIf()) },
     {
       keys: ["+", "=", "-"],
       print: "+ −",
@@ -175,11 +183,11 @@ function mapBindings(store: HeatmapStore): Binding[] {
 }
 
 export function heatmapBindings(store: HeatmapStore): Binding[] {
-  return [
+  return usable(store, [
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...displayBindings(store),
     testBinding(store),
     ...mapBindings(store),
-  ];
+  ]);
 }

@@ -86,7 +86,7 @@ export function Pictures({ store }: { store: HeatmapStore }) {
       aria-roledescription="heatmap"
       aria-label="pictures: arrow keys read the map, question mark lists the keys"
     >
-      {view !== "wipe" && (
+      {view !== "wipe" && store.hasPhoto.value && (
         <Pane store={store} caption={<bdi>{label || "input"}</bdi>}>
           <PhotoLayer store={store} />
         </Pane>

@@ -52,15 +52,17 @@ export function RegionCard({ store }: { store: HeatmapStore }) {
         </button>
       </h3>
       <Sums {...sum} signed={store.signed.value} />
-      <button
-        type="button"
-        class="xw-button xw-button-block"
-        disabled={offReason !== "" || store.draft.value !== null || store.askingWhatIf.value}
-        title={offReason || "blur this region in the input and run the model once more (w)"}
-        onClick={() => store.askWhatIf()}
-      >
-        {store.askingWhatIf.value ? "asking…" : "Blur this region and ask again"}
-      </button>
+      {!store.noModel.value && (
+        <button
+          type="button"
+          class="xw-button xw-button-block"
+          disabled={offReason !== "" || store.draft.value !== null || store.askingWhatIf.value}
+          title={offReason || "blur this region in the input and run the model once more (w)"}
+          onClick={() => store.askWhatIf()}
+        >
+          {store.askingWhatIf.value ? "asking…" : "Blur this region and ask again"}
+        </button>
+      )}
       {answered && <WhatIfResult result={whatIf} />}
     </div>
   );

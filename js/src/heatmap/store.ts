@@ -19,7 +19,7 @@ import {
   type UnitKind,
   type WhatIf,
 } from "../lib/traits";
-import { type DecodedMap, decodeMaps, decodeSegments } from "../lib/transport";
+import { bytesOf, type DecodedMap, decodeMaps, decodeSegments } from "../lib/transport";
 import { blockUnits, pixelUnits, sumRegion, superpixelUnits, type Units, unitAt } from "../lib/units";
 import { Zoom } from "./zoom";
 
@@ -51,6 +51,8 @@ export class HeatmapStore extends BaseStore {
 
   readonly maps: Signal<DecodedMap[]> = makeSignal([]);
   readonly photo: Signal<Photo | null> = makeSignal(null);
+  /** Whether there is a picture under the map, or will be. */
+  readonly hasPhoto: ReadonlySignal<boolean>;
   readonly segments: Signal<Segments | null> = makeSignal(null);
 
   readonly map: ReadonlySignal<DecodedMap | null>;
@@ -141,6 +143,8 @@ export class HeatmapStore extends BaseStore {
     const sign = computed(() => this.display.value.sign);
     this.paletteKind = computed(() => (this.signed.value && sign.value !== "absolute" ? "diverging" : "sequential"));
     this.table = computed(() => lutFor(this.palette.value, this.paletteKind.value, this.shade.value, this.lut.value));
+    const size = bridge.trait<unknown>("image", null);
+    this.hasPhoto = computed(() => this.noModel.value === "" || bytesOf(size.value).byteLength > 0);
     this.#decodeOnChange();
     this.#askForWhatIsMissing();
   }

@@ -82,6 +82,12 @@ export class BaseStore {
   readonly hasBaseline: ReadonlySignal<boolean>;
   /** Why kernel-side controls are off; empty where they work. */
   readonly offReason: ReadonlySignal<string>;
+  /** Why there is nobody to ask about the model: the values came without one. Empty where there is a model. */
+  readonly noModel: Signal<string>;
+  /** Over the question, if anything is. */
+  readonly heading: Signal<string>;
+  /** Of values without a model: the traits of each input ("0") and of each answer ("0/method"), all there from the start. */
+  readonly #shelf: Signal<Readonly<Record<string, Readonly<Record<string, unknown>>>>>;
 
   readonly #commits: CommitScheduler<Params>;
 
@@ -111,6 +117,9 @@ export class BaseStore {
     this.requestId = bridge.trait("request_id", 0);
     this.resultId = bridge.trait("result_id", 0);
     this.seq = bridge.trait("seq", 0);
+    this.noModel = bridge.trait("no_model", "");
+    this.heading = bridge.trait("heading", "");
+    this.#shelf = bridge.trait("shelf", {});
     this.kernel = probeKernel(bridge);
 
     const probed = watchShade(element, lifetime);
@@ -197,10 +206,20 @@ export class BaseStore {
     return this.bridge.trait("map_key", "").value;
   }
 
+  /** Why a change cannot be had; empty where the kernel answers, or the answer is on the shelf. */
+  offFor(patch: Partial<Params>): string {
+    const { input, method } = { ...this.params.value, ...patch };
+    return `${input}/${method}` in this.#shelf.value ? "" : this.offReason.value;
+  }
+
   /** Change settings; `settled` is false while a slider is being dragged. */
   change(patch: Partial<Params>, settled = true): void {
-    if (!this.live) return;
-    this.params.value = { ...this.params.value, ...patch };
+    const next = { ...this.params.value, ...patch };
+    if (!this.live) {
+      this.#takeFromShelf(next);
+      return;
+    }
+    this.params.value = next;
     if (settled) this.#commits.settle(this.params.value);
     else this.#commits.preview(this.params.value);
   }
@@ -210,6 +229,19 @@ export class BaseStore {
     this.#commits.drop();
     this.model.set("params", params);
     this.params.value = params;
+  }
+
+  /** Show an answer that is there already; nothing happens where there is none. */
+  #takeFromShelf(params: Params): void {
+    const shelf = this.#shelf.value;
+    const answer = shelf[`${params.input}/${params.method}`];
+    if (!answer) return;
+    const other = params.input === this.params.value.input ? {} : shelf[params.input];
+    batch(() => {
+      this.adopt(params);
+      for (const [name, value] of Object.entries({ ...other, ...answer })) this.model.set(name, value);
+    });
+    this.announcer.say(this.caption.value);
   }
 
   setParameter(name: string, value: ParameterValue, settled = true): void {

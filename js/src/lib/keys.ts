@@ -10,6 +10,8 @@ export interface Binding {
   help: string;
   /** Only while the pictures have the focus. */
   onMap?: boolean;
+  /** Only where there is a model to ask. */
+  asks?: boolean;
   /** Returns false where the key does nothing now, so that the host may use it. */
   run(key: string): boolean | undefined;
 }
@@ -85,6 +87,7 @@ export function baseBindings(store: BaseStore): Binding[] {
       keys: ["Enter"],
       print: "⏎",
       help: "run with the current settings",
+      asks: true,
       run: () => {
         store.start();
         return true;
@@ -93,10 +96,16 @@ export function baseBindings(store: BaseStore): Binding[] {
   ];
 }
 
+/** Those that can do something: values that came without a model leave nothing to ask. */
+export function usable<B extends Binding>(store: BaseStore, bindings: readonly B[]): B[] {
+  return bindings.filter((one) => !one.asks || store.noModel.value === "");
+}
+
 /** Of widgets whose map can be tested. */
 export const testBinding = (store: BaseStore): Binding => ({
   keys: ["y"],
   print: "y",
   help: "test the map, or show and hide what was found",
+  asks: true,
   run: () => store.toggleTests(),
 });

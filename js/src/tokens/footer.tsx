@@ -23,11 +23,13 @@ export function TokenFooter({ store }: { store: TokenStore }) {
   return (
     <div class="xw-footer">
       <GapBadge quality={quality} />
-      <Trust quality={quality} caveat={CAVEAT} />
+      <Trust quality={quality} caveat={CAVEAT} noModel={store.noModel.value} />
       <TestButton store={store} />
       <span class="xw-footer-tools">
         <Toggle open={store.searchOpen} title="find in the text (/)" text="Find" />
-        <Toggle open={store.editOpen} title="edit the text and see the answer change (i)" text="Edit" />
+        {!store.noModel.value && (
+          <Toggle open={store.editOpen} title="edit the text and see the answer change (i)" text="Edit" />
+        )}
         <Toggle open={store.moreOpen} title="scale, special tokens, colours (d)" text="Display" />
         <Toggle open={store.tableOpen} title="the values as a table (t)" text="Table" />
         <ExportMenu

@@ -1,6 +1,6 @@
 // Every key of the token strip: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
+import { type Binding, baseBindings, testBinding, usable, used } from "../lib/keys";
 import { endSearch } from "./search";
 import type { TokenStore } from "./store";
 import type { GroupMode, Show, Task } from "./traits";
@@ -190,12 +190,13 @@ function asking(store: TokenStore): TokenBinding[] {
     return chosen !== undefined;
   };
   return [
-    { keys: ["f"], print: "f", help: "go to what could be contrasted with", run: () => focusFoils(store) },
-    { keys: ["w"], print: "w", help: "mask the phrase and ask again", run: () => askForMask(store) },
+    { keys: ["f"], print: "f", help: "go to what could be contrasted with", asks: true, run: () => focusFoils(store) },
+    { keys: ["w"], print: "w", help: "mask the phrase and ask again", asks: true, run: () => askForMask(store) },
     {
       keys: ["a"],
       print: "a",
       help: "attribute every output token",
+      asks: true,
       task: "generate",
       run: () => {
         if (!store.live || store.matrixComplete) return false;
@@ -207,6 +208,7 @@ function asking(store: TokenStore): TokenBinding[] {
       keys: DIGITS,
       print: "1 … 9",
       help: "explain that class",
+      asks: true,
       task: "classify",
       run: byClass((id) => store.explain(id)),
     },
@@ -214,6 +216,7 @@ function asking(store: TokenStore): TokenBinding[] {
       keys: DIGITS.map((key) => `Shift+${key}`),
       print: "⇧ 1 … 9",
       help: "contrast with that class",
+      asks: true,
       task: "classify",
       run: byClass((id) => store.contrast(id)),
     },
@@ -231,6 +234,7 @@ function panels(store: TokenStore): Binding[] {
     keys: [key],
     print: key,
     help,
+    asks: open === store.editOpen,
     run: used(() => {
       open.value = !open.value;
     }),
@@ -247,5 +251,5 @@ export function tokenBindings(store: TokenStore): Binding[] {
     testBinding(store),
     ...LIST,
   ];
-  return all.filter(({ task }) => task === undefined || task === store.task.value);
+  return usable(store, all).filter(({ task }) => task === undefined || task === store.task.value);
 }

@@ -35,15 +35,17 @@ export function PhraseCard({ store }: { store: TokenStore }) {
         <bdi>{abridged(readable(sum.text))}</bdi>
       </p>
       <Sums {...sum} signed={!store.unsigned.value} />
-      <button
-        type="button"
-        class="xw-button xw-button-block"
-        disabled={offReason !== "" || store.askingWhatIf.value}
-        title={offReason || "put the mask in its place and run the model once more (w)"}
-        onClick={() => store.askWhatIf({ mask: [...first] })}
-      >
-        {store.askingWhatIf.value ? "asking…" : "Mask this phrase and ask again"}
-      </button>
+      {!store.noModel.value && (
+        <button
+          type="button"
+          class="xw-button xw-button-block"
+          disabled={offReason !== "" || store.askingWhatIf.value}
+          title={offReason || "put the mask in its place and run the model once more (w)"}
+          onClick={() => store.askWhatIf({ mask: [...first] })}
+        >
+          {store.askingWhatIf.value ? "asking…" : "Mask this phrase and ask again"}
+        </button>
+      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 
 import { Menu, type MenuItem } from "../components/menu";
 import { MethodMenu } from "../components/method-menu";
-import { BaselineMenu, QuestionLine } from "../components/question";
+import { BaselineMenu, GivenBaseline, QuestionLine } from "../components/question";
 import { formatScore } from "../lib/format";
 import { visible } from "../lib/visible";
 import { candidatesOf } from "./alternatives";
@@ -93,14 +93,17 @@ export function TokenQuestion({ store }: { store: TokenStore }) {
       <span class="xw-phrase">
         Why <TargetMenu store={store} />
       </span>{" "}
-      <span class="xw-phrase">
-        rather than <FoilMenu store={store} />
-      </span>{" "}
+      {!store.noModel.value && (
+        <span class="xw-phrase">
+          rather than <FoilMenu store={store} />
+        </span>
+      )}{" "}
       {store.hasBaseline.value && (
         <span class="xw-phrase">
           compared with <BaselineMenu store={store} />
         </span>
       )}{" "}
+      <GivenBaseline store={store} />{" "}
       <span class="xw-phrase">
         by <MethodMenu store={store} />
         <span>?</span>

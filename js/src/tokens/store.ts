@@ -126,7 +126,8 @@ export class TokenStore extends TextStore {
     const next: TokenParams = { ...this.params.value, ...patch };
     const held = settled ? this.answers.find(next) : null;
     if (!held) {
-      super.change(patch as Partial<Params>, settled);
+      // what came with a page is about the first output token; others are in the matrix that comes with it
+      super.change((this.live ? patch : { ...patch, span: null }) as Partial<Params>, settled);
       return;
     }
     // What the kernel computes for another question would take its place.

@@ -9,8 +9,10 @@ export function TextMenu({ store }: { store: TokenStore }) {
   const inputs = store.inputs.value;
   if (inputs.length < 2) return null;
   const { input } = store.params.value;
-  const step = (by: 1 | -1) => store.change({ input: (input + by + inputs.length) % inputs.length, span: null });
-  const off = store.offReason.value;
+  const beside = (by: 1 | -1) => (input + by + inputs.length) % inputs.length;
+  const step = (by: 1 | -1) => store.change({ input: beside(by), span: null });
+  const offFor = (by: 1 | -1) => store.offFor({ input: beside(by) });
+  const off = inputs.every((_, index) => store.offFor({ input: index }) !== "") ? store.offReason.value : "";
   return (
     <div class="xw-text-menu" role="group" aria-label="texts">
       <span class="xw-label xw-number">
@@ -20,8 +22,8 @@ export function TextMenu({ store }: { store: TokenStore }) {
         type="button"
         class="xw-button"
         aria-label="previous text"
-        title={off}
-        disabled={!!off}
+        title={offFor(-1)}
+        disabled={!!offFor(-1)}
         onClick={() => step(-1)}
       >
         ‹
@@ -32,6 +34,7 @@ export function TextMenu({ store }: { store: TokenStore }) {
         items={inputs.map(({ label }, index) => ({
           value: String(index),
           title: `${index + 1}. ${abridged(visible(label).replaceAll("␣", " "), 90)}`,
+          disabled: store.offFor({ input: index }) !== "",
         }))}
         offReason={off}
         onChoose={(value) => store.change({ input: Number(value), span: null, foil_token: null })}
@@ -40,8 +43,8 @@ export function TextMenu({ store }: { store: TokenStore }) {
         type="button"
         class="xw-button"
         aria-label="next text"
-        title={off}
-        disabled={!!off}
+        title={offFor(1)}
+        disabled={!!offFor(1)}
         onClick={() => step(1)}
       >
         ›

@@ -196,6 +196,8 @@ def row_of(answer: Answer) -> NDArray[np.float32]:
 
 def is_signed(answer: Answer) -> bool:
     """Whether the sign of its values means something: the length of a vector of slopes has none."""
+    if answer.signed is not None:
+        return answer.signed
     method = find_method(answer.request.method)
     if bool((row_of(answer) < 0).any()):
         return True  # a method without signs may be asked for them

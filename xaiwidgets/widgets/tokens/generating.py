@@ -96,7 +96,7 @@ class Generating:
         )  # fmt: skip
 
     def settled(self, request: Request, params: dict[str, Any]) -> Request:
-        span = _span(params.get("span"), len(self._done.output))
+        span = check_span(params.get("span"), len(self._done.output))
         foil = params.get("foil_token")
         if foil is not None and (isinstance(foil, bool) or not isinstance(foil, int) or not 0 <= foil < self._words):
             raise InputError("out_of_range", f"foil_token={foil!r} is no token", hint="Choose one of the alternatives.")
@@ -271,7 +271,8 @@ def _probability(generated: Generated, ids: list[int]) -> float:
     return float(sum(row[number] for row, number in zip(log, ids, strict=True)).exp())
 
 
-def _span(value: Any, count: int) -> Span:
+def check_span(value: Any, count: int) -> Span:
+    """First and last output token that a page names, of `count`; the first one where it names none. Raises InputError."""
     if value is None:
         return (0, 0)
     whole = isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(one, int) for one in value)

@@ -56,12 +56,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A result: the request with everything filled in, the attribution with values [1, T]."""
+    """A result: the request with everything filled in, the attribution with values [1, T].
+
+    signed   whether the sign of the values means something, where no method says so
+    """
 
     request: Request
     attribution: Attribution
     question: dict[str, Any]
     final: bool = False
+    signed: bool | None = None
 
 
 @dataclass(frozen=True)

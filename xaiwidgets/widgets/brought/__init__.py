@@ -1,0 +1,1 @@
+"""Attributions that were made elsewhere, read and put into the widgets without a model."""
