@@ -34,7 +34,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 RANDOMISED = (
     "gradient", "absolute gradient", "SmoothGrad", "guided backprop", "gradient × input", "integrated gradients", "LRP z⁺",
 )  # fmt: skip
-CONTROLS = ("random", "edges")
+CONTROLS = ("random", "edges", "lengths")
 FILLS = ("zeros", "mean", "blur")
 SMOOTHED = "SmoothGrad"
 
@@ -97,6 +97,11 @@ def means(evaluation: Any, metric: str, curve: str = "", *, leave: tuple[str, ..
     }
 
 
+def titled(name: str) -> str:
+    """The name in a table."""
+    return f"{name} (control)" if name in CONTROLS else name
+
+
 def agreement(first: Mapping[str, float], second: Mapping[str, float]) -> float:
     """Spearman's correlation of the two orders of the same names."""
     one, two = (
@@ -122,7 +127,7 @@ def of_removal(evaluation: Any) -> Finding:
     names = sorted(evaluation, key=lambda name: float(evaluation[name]["deletion, zeros"]))
     lines = [
         (
-            name + (" (control)" if name in CONTROLS else ""),
+            titled(name),
             *(f"{float(evaluation[name][one]):.3f}" for one in evaluation.metrics),
         )
         for name in names
@@ -152,7 +157,7 @@ def of_randomisation(evaluation: Any) -> Finding:
     parts = [("auto", "rank"), ("auto", "rank_absolute"), ("none", "rank"), ("none", "rank_absolute"), ("auto", "ssim")]
     found = {part: means(evaluation, *part, leave=()) for part in parts}
     lines = [
-        (name + (" (control)" if name in CONTROLS else ""), *(f"{values[name]:.2f}" for values in found.values()))
+        (titled(name), *(f"{values[name]:.2f}" for values in found.values()))
         for name in sorted(evaluation, key=lambda name: found["auto", "rank"][name])
     ]
     ranks = found["auto", "rank"]
@@ -306,7 +311,7 @@ def of_texts(evaluation: Any) -> Finding:
         f"{evaluation.rows} sentences of SST-2, a small BERT",
         ("", *(f"{one} {arrows[evaluation.about[one]['direction']]}" for one in evaluation.metrics)),
         [
-            (name + (" (control)" if name in ("random", "lengths") else ""),
+            (titled(name),
              *(f"{float(evaluation[name][one]):.2f}" for one in evaluation.metrics))
             for name in names
         ],
@@ -338,7 +343,7 @@ def findings() -> Iterator[Finding]:
 def of_edges(evaluation: Any) -> Finding:
     names = sorted(evaluation, key=lambda name: -float(evaluation[name]["neighbours"]))
     lines = [
-        (name, *(f"{float(evaluation[name]['neighbours'].curves[one].values.mean()):.2f}" for one in ("morf", "lerf")),
+        (titled(name), *(f"{float(evaluation[name]['neighbours'].curves[one].values.mean()):.2f}" for one in ("morf", "lerf")),
          f"{float(evaluation[name]['neighbours']):.2f}")
         for name in names
     ]  # fmt: skip
@@ -363,8 +368,10 @@ def document(found: Iterable[Finding], write: Callable[[str], Any] = print) -> s
     for finding in found:
         lines = [finding.columns, tuple("---" for _ in finding.columns), *finding.lines]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        claims = "".join(f"\n* {what}: {figure:.2f} (≤ {limit:g})" for what, figure, limit in finding.claims)
-        parts.append(f"**{finding.title}**\n\n{table}\n{claims}\n".replace("|  |", "| |"))
+        claims = [f"* {what}: {figure:.2f} (≤ {limit:g})" for what, figure, limit in finding.claims]
+        parts.append(
+            "\n\n".join(filter(None, (f"**{finding.title}**", table, "\n".join(claims)))).replace("|  |", "| |") + "\n"
+        )
         write(parts[-1])
     return "\n".join(parts)
 
