@@ -11,7 +11,7 @@ import { ARROWS, boardQuestion, SCALE_TITLES } from "./words";
 
 const MARGIN = 16;
 const NAME = 190;
-const COLUMN = 104;
+const COLUMN = 122;
 const ROW = 22;
 const MAP = 84;
 const GAP = 8;
