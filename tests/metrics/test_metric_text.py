@@ -334,3 +334,12 @@ def test_the_model_is_left_as_it_was(bert):
 def test_texts_need_words(bag):
     with pytest.raises(InputError, match="special"):
         text_question(bag[0], "[PAD] [PAD]", bag[1], target=1)
+
+
+@pytest.mark.parametrize("name", [name for name, one in METRICS.items() if one.family == "removal"])
+@pytest.mark.parametrize("fill", ["auto", "pad_token"])
+def test_every_metric_that_takes_away_works_on_texts(bag, name, fill):
+    found = last(name, the_case(bag), fill=fill)
+    assert found.values.shape == (3,)
+    assert found.values[0].isfinite()
+    assert found.done == found.total
