@@ -38,7 +38,7 @@ def comprehensiveness(case: Case, *, fill: Fill = "delete") -> Iterator[Reading]
 
         mean over q of p(x) - p(x without the first q of its units),   q = 1, 5, 10, 20, 50 %
 
-    Of q of n units ⌈q·n⌉ are taken, at least one; ties are broken at random by the seed. From -1 to 1, higher is better.
+    Of q of n units ⌈q·n⌉ are taken, at least one; ties are broken at random by the seed.
     """
     yield from _average_over_shares(case, fill, keep=False)
 
@@ -58,8 +58,8 @@ def sufficiency(case: Case, *, fill: Fill = "delete") -> Iterator[Reading]:
 
         mean over q of p(x) - p(the first q of its units alone),   q = 1, 5, 10, 20, 50 %
 
-    Special tokens stay. Of q of n units ⌈q·n⌉ are taken, at least one; ties are broken at random by the seed. From -1 to 1, lower
-    is better; below 0 the words alone convince more than the text.
+    Special tokens stay. Of q of n units ⌈q·n⌉ are taken, at least one; ties are broken at random by the seed. Below 0 the words
+    alone convince more than the text.
     """
     yield from _average_over_shares(case, fill, keep=True)
 
@@ -84,7 +84,7 @@ def log_odds(
 
         log p(x with the first ⌈share·n⌉ units replaced) - log p(x)
 
-    In nats, without bounds, lower is better.
+    In nats.
     """
     removal = removal_by(case, fill, case.seed)
     rows = torch.arange(case.rows)
@@ -120,7 +120,7 @@ def faithfulness_violation(
 
         mean over the `top` units u with the largest |value| of [value(u) · (f(x) - f(x without u)) < 0]
 
-    Values of 0 are left out; NaN for a row that has nothing else. From 0 to 1, lower is better. For all inputs, not only texts.
+    Values of 0 are left out; NaN for a row that has nothing else. For all inputs, not only texts.
     """
     removal = removal_by(case, fill, case.seed)
     importance, order = case.importance(), case.order(absolute=True)
