@@ -30,6 +30,12 @@ class Trained(NamedTuple):
     labels: Tensor
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Numbers drawn without a generator are the same in every run and in any order of the tests."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder with stored data and weights."""
