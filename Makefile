@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test test-ray lint build browser notebooks screenshots benchmarks clean
+.PHONY: demo test test-ray lint build browser notebooks docs screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -46,6 +46,10 @@ build: js/node_modules/.all
 # executed, with static pictures and without widget state: small, and readable on a code host
 notebooks: $(VENV)/.test
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+# the documentation as a site in build/docs, with live widgets; no network, warnings are errors
+docs: $(VENV)/.test
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
 
 screenshots: $(VENV)/.test browser
 	$(BIN)/python docs/screenshots.py
