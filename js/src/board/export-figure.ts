@@ -106,7 +106,7 @@ export function figureSvg(store: BoardStore): Figure {
   y = addMaps(svg, store, y, width);
   const notes = [
     ...wrap(
-      `${SCALE_TITLES[store.display.value.scale]}. Bars: 95 % intervals over ${store.rows.value} inputs.`,
+      `Maps: ${SCALE_TITLES[store.display.value.scale]}. Bars: 95 % intervals over ${store.rows.value} inputs.`,
       letters,
     ),
     ...wrap(store.caption.value, letters),
