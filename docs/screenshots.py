@@ -18,6 +18,7 @@ PICTURES = {
     "baselines": {5: "path"},
     "tokens": {0: "tokens"},
     "training_examples": {0: "examples"},
+    "trust": {0: "trust", 1: "scoreboard"},
 }
 """Of a notebook's widgets, in order, those to photograph."""
 

@@ -32,7 +32,8 @@ LARGEST_PICTURE = 120_000  # bytes
 CALLS = {
     "attribute": xw.attribute, "stream": xw.stream, "Session": xw.Session, "explain": xw.explain, "methods": xw.methods,
     "load": xw.load, "Contrast": xw.Contrast, "Neuron": xw.Neuron, "Each": xw.Each,
-    "TrainingIndex.build": xw.TrainingIndex.build,
+    "TrainingIndex.build": xw.TrainingIndex.build, "compare": xw.compare, "evaluate": xw.evaluate, "explore_path": xw.explore_path,
+    "trace": xw.trace,
 }  # fmt: skip
 
 
