@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from benchmarks.beside import peers
 from benchmarks.measure import SHARED, Row, Skip
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -279,10 +280,14 @@ OF_TEXTS = ("comprehensiveness", "sufficiency", "log_odds", "faithfulness_violat
 
 def texts(count: int) -> Any:
     """Methods on sentences of SST-2 that a small BERT reads right; Skip where they are not at hand."""
-    import transformers
+    try:
+        import transformers
+    except ImportError as error:
+        raise Skip("transformers is not installed") from error
 
     import xaiwidgets as xw
 
+    peers()  # where torchvision is installed, transformers imports it
     path, stored = SHARED / "data" / "sst2" / "dev.tsv", SHARED / "models" / "sst2-bert-tiny"
     if not (path.exists() and stored.exists()):
         raise Skip("no SST-2 and BERT beside the repository")
