@@ -74,8 +74,8 @@ def randomising(
     reference="Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim (2018), Sanity Checks for Saliency Maps, arXiv:1810.03292",
     direction="lower",
     asks=("method", "module"),
-    range=(-1, 1),
-    tells="Near 0 or below, the map changes when the model forgets what it learned: it depends on the weights.",
+    range=(0, 1),
+    tells="Near 0, the map changes when the model forgets what it learned: it depends on the weights.",
     cannot="It cannot tell whether the map is right: noise passes as well, and a map of a model whose untrained layers already "
     "do much may rightly stay the same.",
 )
@@ -93,13 +93,14 @@ def model_randomisation(
 ) -> Iterator[Reading]:
     """How alike the map stays while the model's layers are drawn anew: the mean rank correlation over the steps.
 
-    mean over steps of ρ(map of the model, map of the model with the layers so far drawn anew), ρ Spearman's correlation with
-    signs, over units that are not constant background. Layers come in the order of a forward pass; `reset_parameters` draws
+    mean over steps of max(0, ρ(map of the model, map of the model with the layers so far drawn anew)), ρ Spearman's correlation
+    with signs, over units that are not constant background; a map that is turned round is no better than one that has nothing
+    in common with the first. Layers come in the order of a forward pass; `reset_parameters` draws
     them where there is one (running statistics of normalisations start again as well), else a normal distribution with the
     parameter's own mean and spread. The copy forgets; the user's model is not written to.
     Curves over layers: "rank", "rank_absolute" (of sizes: what many papers report, higher where zeros are shared), "ssim" and
     "hog" of images, "output" (how far the model's output moved, 0 to 1). Maps by the layers' names.
-    Adebayo et al. (2018), arXiv:1810.03292. Range -1 to 1. Lower is more sensitive to the weights.
+    Adebayo et al. (2018), arXiv:1810.03292. Range 0 to 1. Lower is more sensitive to the weights.
     """
     found: list[LayerStep] = []
     maps: dict[str, Tensor] = {}
@@ -110,7 +111,7 @@ def model_randomisation(
         maps = {**maps, step.name: small} if small.nbytes * step.total <= KEPT else {step.name: small}
         curves = _curves(found, case.rows)
         yield Reading(
-            curves["rank"].values.nanmean(1),
+            curves["rank"].values.clamp(min=0).nanmean(1),
             step.done,
             step.total,
             curves=curves,

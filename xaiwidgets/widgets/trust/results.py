@@ -52,6 +52,6 @@ def _randomised(layers: Layers) -> Result:
         for name in ("rank", "rank_absolute", "ssim", "output")
     }
     return Result(
-        curves["rank"].values.nanmean(1), metric="model_randomisation", direction="lower", curves=curves,
+        curves["rank"].values.clamp(min=0).nanmean(1), metric="model_randomisation", direction="lower", curves=curves,
         progress=(count, len(layers.names)), final=layers.finished,
     )  # fmt: skip
