@@ -12,7 +12,7 @@ author = "the xaiwidgets contributors"
 release = version = importlib.metadata.version("xaiwidgets")
 
 extensions = [
-    "myst_parser", "sphinx.ext.autodoc", "pages", "mathml", "live_widgets", "docstrings",
+    "myst_parser", "sphinx.ext.autodoc", "site_pages", "mathml", "live_widgets", "docstrings",
 ]  # fmt: skip
 exclude_patterns = ["README.md"]
 nitpicky = False
@@ -20,7 +20,7 @@ language = "en"
 
 myst_enable_extensions = ["dollarmath", "attrs_inline"]
 myst_heading_anchors = 4
-myst_heading_slug_func = "pages.slug"
+myst_heading_slug_func = "site_pages.slug"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # signatures are long enough; the docstrings say what may be passed

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 import xaiwidgets as xw
 from xaiwidgets import examples
+
+torch.set_num_threads(1)  # the fastest for networks as small as these
 
 SENTENCE = "last summer , the film was not very good ."
 

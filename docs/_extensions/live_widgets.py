@@ -5,7 +5,7 @@
     ```
 
 shows the widget that the function `heatmap` in docs/live.py makes. Pages do not say it this way: a picture after a comment
-`<!-- live: heatmap -->` becomes it (`pages.py`). A widget is made once a build, and not again until the package changes.
+`<!-- live: heatmap -->` becomes it (`site_pages.py`). A widget is made once a build, and not again until the package changes.
 `-D live_widgets=0` leaves the pictures in place of the widgets.
 """
 

@@ -1,7 +1,8 @@
 """One source for two readers: Markdown as a code host shows it becomes what the site needs.
 
 On a code host a page is Markdown with pictures; in the site the same lines are a live widget, an anchor, a link to a page.
-So nothing in docs/*.md is written in the site's own dialect, and every link works in both places.
+So the pages, but for the contents in index.md and the reference in api.md, are not written in the site's own dialect, and every link
+works in both places.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from myst_parser.slugs import github_slugify
 
 LIVE = re.compile(r"<!-- live: (\w+) -->\n!\[([^\]]*)\]\(([^)]+)\)")
-ANCHOR = re.compile(r'^(#+) <a id="(\w+)"></a>(.*)$', re.MULTILINE)
+ANCHOR = re.compile(r'^### <a id="(\w+)"></a>(.*)$', re.MULTILINE)
 OUTSIDE = {"../CONTRIBUTING.md": "contributing.md", "../CHANGELOG.md": "changelog.md", "../README.md": "index.md"}
 NAMED = re.compile(r" · (\w+)$")
 
@@ -27,7 +28,7 @@ def slug(title: str) -> str:
 def for_the_site(text: str, depth: int) -> str:
     """A page's Markdown with live widgets for pictures, and links that lead inside. `depth`: folders below docs/."""
     text = LIVE.sub(r"```{live} \1\n:alt: \2\n:picture: \3\n```", text)
-    text = ANCHOR.sub(r"\1 \3", text)  # `slug` makes the anchor
+    text = ANCHOR.sub(r"## \2", text)  # below the title; `slug` makes the anchor
     for there, here in OUTSIDE.items():
         text = text.replace(f"]({'../' * depth}{there}", f"]({'../' * depth}{here}")
     return text
