@@ -34,6 +34,20 @@ def make() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def show() -> Iterator[Callable[..., Any]]:
+    """`show` for the test; what it makes is closed afterwards."""
+    made, real = [], xw.show
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made.append(real(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.close()
+
+
+@pytest.fixture
 def explore() -> Iterator[Callable[..., Any]]:
     """`explore_path` for the test; what it makes is closed afterwards."""
     made = []

@@ -168,18 +168,19 @@ def _choice(
 
     scores, starts = (numbers(own(what, getattr(reading, what)), count, what) for what in ("score", "baseline_score"))
     deltas = numbers(own("delta", reading.delta), count, "delta")
-    sums = [float(np.nansum(one, dtype=np.float64)) for one in values]
-    for place, (score, start) in enumerate(zip(scores, starts, strict=True)):
-        if deltas[place] is None and score is not None and start is not None:
-            deltas[place] = sums[place] - (score - start)
     targets = _targets(told["target"], reading.targets, count)
     sign = own("signed", reading.signed)
+    sign = any((one < 0).any() for one in values) if sign is None else sign
+    for place, (score, start) in enumerate(zip(scores, starts, strict=True)):
+        # strengths promise no sum
+        if sign and deltas[place] is None and score is not None and start is not None:
+            deltas[place] = float(np.nansum(values[place], dtype=np.float64)) - (score - start)
     note = " ".join(
         filter(None, [reading.rounding, "The values of each token's vector were added up." if added else ""])
     )
     return Choice(
         name, name, [Row(*row) for row in zip(values, targets, deltas, scores, starts, strict=True)],
-        bool(any((one < 0).any() for one in values) if sign is None else sign), str(own("unit", reading.unit)), reading.complete,
+        bool(sign), str(own("unit", reading.unit)), reading.complete,
         str(own("baseline", "")), reading.about, note, own("error", reading.error), reading.seconds, reading.parameters,
     )  # fmt: skip
 

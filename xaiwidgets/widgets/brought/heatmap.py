@@ -21,7 +21,6 @@ from xaiwidgets.widgets.heatmap import HeatmapOverlay
 from xaiwidgets.widgets.provenance import versions
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.summary import notices
-from xaiwidgets.widgets.trust.tested import Tested
 
 from .arrays import tensor
 from .photos import stretched
@@ -156,9 +155,3 @@ class BroughtHeatmap(Shelf, HeatmapOverlay):
 
     def _what_if(self, index: int, content: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         raise no_model()
-
-    def _tested(self, key: str) -> Tested:  # noqa: ARG002
-        raise no_model()
-
-    def _title(self) -> str:
-        return self.heading or super()._title()

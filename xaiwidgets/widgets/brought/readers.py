@@ -140,7 +140,7 @@ def _records(values: list[Any], target: Any) -> list[Reading]:  # noqa: ARG001 -
         Reading(
             [array(one.word_attributions).reshape(-1) for one in values], "Captum", [list(map(str, one.raw_input_ids)) for one in values],
             targets=[_plain(one.attr_class) for one in values], about="Captum's record of a text.",
-            delta=[float(array(one.convergence_score)) for one in values] if all(one.convergence_score is not None for one in values) else None,
+            delta=[float(array(one.convergence_score).reshape(-1)[0]) for one in values] if all(one.convergence_score is not None for one in values) else None,
         )
     ]  # fmt: skip
 

@@ -14,6 +14,8 @@ from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.questions import whole
 from xaiwidgets.widgets.summary import SAVED_BUDGET
+from xaiwidgets.widgets.trust.drawer import TrustDrawer
+from xaiwidgets.widgets.trust.tested import Tested
 
 from .arrays import Array, tensor
 
@@ -99,8 +101,8 @@ class Choice:
         }  # fmt: skip
 
 
-class Shelf(traitlets.HasTraits):
-    """A widget without a model: beside HeatmapOverlay or TokenStrip.
+class Shelf(TrustDrawer):
+    """A widget without a model: in front of HeatmapOverlay or TokenStrip.
 
     `shelf` holds the traits of each input ("0") and of each answer ("0/name"), so that a page needs no kernel to change
     between them. It is empty where there is only one, and holds the first ones where all are too heavy to be saved.
@@ -136,6 +138,18 @@ class Shelf(traitlets.HasTraits):
                     found[key] = traits
         self.shelf = found
         return total
+
+    # --- the same in both -------------------------------------------------------------------------------------------
+
+    def _tested(self, key: str) -> Tested:  # noqa: ARG002 - none can be
+        raise no_model()
+
+    def _title(self) -> str:
+        return self.heading or super()._title()
+
+    def static_state(self) -> dict[str, Any]:
+        """As for every widget; a page has its own heading."""
+        return super().static_state() | {"heading": ""}
 
 
 def _entries(

@@ -18,7 +18,6 @@ from xaiwidgets.widgets.tokens.asks import Request, Span
 from xaiwidgets.widgets.tokens.generating import check_span
 from xaiwidgets.widgets.tokens.pack import canonical, pack_matrix, pack_values, text_traits
 from xaiwidgets.widgets.tokens.subject import Answer, Change, Notes
-from xaiwidgets.widgets.trust.tested import Tested
 from xaiwidgets.widgets.words import encodable
 
 from .arrays import Array
@@ -183,12 +182,6 @@ class BroughtStrip(Shelf, TokenStrip):
 
     def _what_if(self, subject: Any, change: Change) -> dict[str, Any]:  # noqa: ARG002
         raise no_model()
-
-    def _tested(self, key: str) -> Tested:  # noqa: ARG002
-        raise no_model()
-
-    def _title(self) -> str:
-        return self.heading or super()._title()
 
 
 def _key(params: dict[str, Any]) -> str:

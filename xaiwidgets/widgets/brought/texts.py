@@ -78,7 +78,7 @@ def _split(values: Array, count: int, name: str) -> list[Array]:
 
 def _row(values: Array, text: Text, name: str) -> tuple[Array, bool]:
     count, outputs = len(text.tokens), text.outputs
-    lengths = {count, count - outputs} if outputs else {count}
+    lengths = {count, count - 1, count - outputs} if outputs else {count}  # the last one written is before none
     shape, added = list(values.shape), False
     if values.ndim == (3 if outputs else 2) and values.shape[-2] in lengths:
         values, added = summed(values, -1), True
