@@ -195,7 +195,7 @@ def test_everything_to_choose_from_is_in_the_page(show: Show) -> None:
 
 
 def test_what_is_too_heavy_to_save_is_left_to_the_kernel(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xaiwidgets.widgets.brought.shelf.SAVED_BUDGET", 2000)
+    monkeypatch.setattr("xaiwidgets.widgets.brought.shelf.SHELF_BUDGET", 2000)
     widget = show(maps(8, 32, 32))
     assert "0/Given values" in widget.shelf
     assert "7/Given values" not in widget.shelf

@@ -66,6 +66,7 @@ class BroughtHeatmap(Shelf, HeatmapOverlay):
         self.display = self.display | {"reduction": reduction} | ({} if self._pictured else {"view": "side"})
         if not self._pictured:
             self.thumbnails = b""
+        self._scales_by_name = {one.name: self._common(one) for one in choices}
         self._heavy = self.fill(self._input_traits, self._answer_traits)
 
     # --- answers ----------------------------------------------------------------------------------------------------
@@ -89,11 +90,11 @@ class BroughtHeatmap(Shelf, HeatmapOverlay):
         about, data = pack(maps)
         values, signed = maps[0].values, maps[0].signed
         image = len(self._image(index)) if self._pictured else 0
-        said = notices(values, facts, colours=self._note, saved=max(getattr(self, "_heavy", 0), len(data) + image))
+        said = notices(values, facts, colours=self._note, saved=getattr(self, "_heavy", 0) + len(data) + image)
         more = {"note": choice.note, "stretched": stretched([self._views[index]], [choice.rows[index].values])}
         said += [{"level": "info", "code": code, "text": text} for code, text in more.items() if text]
         return {
-            "maps": about, "map_data": data, "shared_scale": self._common(choice), "quality": facts, "question": asked, "notices": said,
+            "maps": about, "map_data": data, "shared_scale": self._scales_by_name[choice.name], "quality": facts, "question": asked, "notices": said,
             "caption": words.caption(values, signed=signed, question=asked, gap=facts["gap"]),
             "map_key": f"{index}/{choice.name}", "provenance": self._provenance(choice, asked),
         }  # fmt: skip
@@ -108,12 +109,14 @@ class BroughtHeatmap(Shelf, HeatmapOverlay):
 
     def _common(self, choice: Choice) -> dict[str, float]:
         """The range that suits every input."""
-        found = {"pixel": 0.0, "block": 0.0}
-        for index in range(len(choice.rows) if len(choice.rows) > 1 else 0):
-            values = self._drawn(choice, index)[0].values
-            for unit, sums in (("pixel", values), ("block", block_sums(values, DISPLAY["block"])[0])):
-                found[unit] = max(found[unit], clip_range(sums, DISPLAY["clip"]))
-        return found if len(choice.rows) > 1 else {}
+        if len(choice.rows) == 1:
+            return {}
+        own = [self._drawn(choice, index)[0].values for index in range(len(choice.rows))]
+        blocks = [block_sums(values, DISPLAY["block"])[0] for values in own]
+        return {
+            unit: max(clip_range(sums, DISPLAY["clip"]) for sums in each)
+            for unit, each in (("pixel", own), ("block", blocks))
+        }
 
     def _provenance(self, choice: Choice, asked: dict[str, Any]) -> dict[str, Any]:
         given = {

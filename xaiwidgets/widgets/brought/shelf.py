@@ -13,7 +13,6 @@ from xaiwidgets.engine.attribution import Attribution
 from xaiwidgets.engine.errors import InputError, ParameterError, did_you_mean
 from xaiwidgets.widgets import words
 from xaiwidgets.widgets.questions import whole
-from xaiwidgets.widgets.summary import SAVED_BUDGET
 from xaiwidgets.widgets.trust.drawer import TrustDrawer
 from xaiwidgets.widgets.trust.tested import Tested
 
@@ -21,6 +20,8 @@ from .arrays import Array, tensor
 
 NO_MODEL = "These values were made elsewhere: there is no model here to ask."
 THIS = "this answer"
+SHELF_BUDGET = 500_000
+"""Bytes of answers that a saved notebook holds beside the one on show; a kernel gives the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,15 +128,16 @@ class Shelf(TrustDrawer):
     def fill(
         self, of_input: Callable[[int], dict[str, Any]], of_answer: Callable[[Choice, int], dict[str, Any]]
     ) -> int:
-        """Put everything on the shelf that can be saved; how many bytes all of it is."""
-        count, found, total = len(self.choices[0].rows), dict[str, Any](), 0
-        if count * len(self.choices) == 1:
-            return sum(map(_weight, of_answer(self.choices[0], 0).values()))
-        for index in range(count):
-            for key, traits in _entries(index, self.choices, of_input, of_answer):
-                total += sum(map(_weight, traits.values()))
-                if total <= SAVED_BUDGET:
-                    found[key] = traits
+        """Put on the shelf what can be saved; how many bytes that is."""
+        found: dict[str, Any] = {}
+        total = 0
+        if len(self.choices[0].rows) * len(self.choices) == 1:
+            return total
+        for key, traits in _entries(self.choices, of_input, of_answer):
+            weight = sum(map(_weight, traits.values()))
+            if total + weight > SHELF_BUDGET:
+                break
+            found[key], total = traits, total + weight
         self.shelf = found
         return total
 
@@ -153,12 +155,14 @@ class Shelf(TrustDrawer):
 
 
 def _entries(
-    index: int, choices: Sequence[Choice], of_input: Callable[[int], dict[str, Any]],
+    choices: Sequence[Choice],
+    of_input: Callable[[int], dict[str, Any]],
     of_answer: Callable[[Choice, int], dict[str, Any]],
-) -> Iterator[tuple[str, dict[str, Any]]]:  # fmt: skip
-    yield f"{index}", of_input(index)
-    for one in choices:
-        yield f"{index}/{one.name}", of_answer(one, index)
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for index in range(len(choices[0].rows)):
+        yield f"{index}", of_input(index)
+        for one in choices:
+            yield f"{index}/{one.name}", of_answer(one, index)
 
 
 def no_model() -> InputError:
