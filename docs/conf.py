@@ -30,6 +30,7 @@ html_theme = "furo"
 html_title = "xaiwidgets"
 html_static_path = ["_static"]
 html_math_renderer = "mathml"
+html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_use_index = True

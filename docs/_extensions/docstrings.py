@@ -22,8 +22,8 @@ def escaped(text: str) -> str:
     shown = []
     for place, part in enumerate(parts):
         if place % 2:
-            before = "" if not parts[place - 1] or parts[place - 1][-1] in " (\"" else "\\ "
-            after = "" if not parts[place + 1] or parts[place + 1][0] in " .,:;)?!\"" else "\\ "
+            before = "" if not parts[place - 1] or parts[place - 1][-1] in ' ("' else "\\ "
+            after = "" if not parts[place + 1] or parts[place + 1][0] in ' .,:;)?!"' else "\\ "
             shown.append(f"{before}``{part}``{after}")
         else:
             shown.append(MARKED.sub(r"\\\1", part))

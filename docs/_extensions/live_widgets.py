@@ -29,7 +29,7 @@ WRITTEN = logging.getLogger(__name__)
 
 # The frame tells its height and asks for the theme; the page answers (docs/_static/live.js).
 FRAMED = """<style>
-body { margin: 0; overflow: hidden; } main > h1 { display: none; }
+body { margin: 0; overflow: hidden; } main { padding: 0.5rem; } main > h1 { display: none; }
 </style>
 <script>
 const told = { height: 0 };
@@ -75,7 +75,7 @@ def _write(path: Path, name: str) -> None:
     code = _fingerprint()
     if path.exists() and stamp.exists() and stamp.read_text() == code:
         return
-    WRITTEN.info(f"making the widget {name}")  # noqa: G004  # Sphinx colours it
+    WRITTEN.info(f"making the widget {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page_of(name), encoding="utf-8")
     stamp.write_text(code)
