@@ -133,6 +133,8 @@ def test_the_question_and_what_is_known_of_the_sum(show: Show) -> None:
     assert facts["delta"] == pytest.approx(-1, abs=1e-5)
     assert facts["gap"] == pytest.approx(1 / abs(sums[0] + 1), rel=1e-4)
     assert facts["error"] == 0.125
+    gap = next(notice["text"] for notice in widget.notices if notice["code"] == "gap")
+    assert gap.endswith("of the difference between the score and the baseline's.")
     assert widget.heading == HOSTILE
     assert widget.maps[0]["unit"] == "logit"
     assert repr(widget) == f"BroughtHeatmap({HOSTILE})"

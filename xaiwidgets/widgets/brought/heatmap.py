@@ -24,7 +24,7 @@ from xaiwidgets.widgets.summary import notices
 
 from .arrays import tensor
 from .photos import stretched
-from .shelf import Choice, Shelf, no_model
+from .shelf import Choice, Shelf, fitting, no_model
 
 EMPTY = 238
 """Grey of the place where a picture would be."""
@@ -94,7 +94,7 @@ class BroughtHeatmap(Shelf, HeatmapOverlay):
         more = {"note": choice.note, "stretched": stretched([self._views[index]], [choice.rows[index].values])}
         said += [{"level": "info", "code": code, "text": text} for code, text in more.items() if text]
         return {
-            "maps": about, "map_data": data, "shared_scale": self._scales_by_name[choice.name], "quality": facts, "question": asked, "notices": said,
+            "maps": about, "map_data": data, "shared_scale": self._scales_by_name[choice.name], "quality": facts, "question": asked, "notices": fitting(said, facts),
             "caption": words.caption(values, signed=signed, question=asked, gap=facts["gap"]),
             "map_key": f"{index}/{choice.name}", "provenance": self._provenance(choice, asked),
         }  # fmt: skip

@@ -102,6 +102,14 @@ class Choice:
         }  # fmt: skip
 
 
+def fitting(found: list[dict[str, str]], facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Notices without advice for who has the model."""
+    text = (
+        f"The values miss {words.percent(facts['gap'] or 0.0)} of the difference between the score and the baseline's."
+    )
+    return [one | {"text": text} if one["code"] == "gap" else one for one in found]
+
+
 class Shelf(TrustDrawer):
     """A widget without a model: in front of HeatmapOverlay or TokenStrip.
 

@@ -21,7 +21,7 @@ from xaiwidgets.widgets.tokens.subject import Answer, Change, Notes
 from xaiwidgets.widgets.words import encodable
 
 from .arrays import Array
-from .shelf import Choice, Shelf, no_model
+from .shelf import Choice, Shelf, fitting, no_model
 from .texts import Text
 
 
@@ -138,7 +138,7 @@ class BroughtStrip(Shelf, TokenStrip):
             "matrix_meta": {} if matrix is None else {
                 "rows": len(matrix.values), "columns": matrix.values.shape[1], "scale": scale, "have": sorted(matrix.have), "key": asked,
             },
-            "quality": facts, "question": question, "map_key": asked, "notices": found,
+            "quality": facts, "question": question, "map_key": asked, "notices": fitting(found, facts),
             "caption": said.caption(values, tokens, question, signed=choice.signed, gap=facts["gap"]),
             "provenance": {
                 "model": "not given", "method": question["method_title"], "parameters": {}, "target": question["target_label"],
