@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,11 @@ class Trained(NamedTuple):
     model: nn.Module
     images: Tensor
     labels: Tensor
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: full collections, which some tests ask for, need not look at half a million objects again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -150,7 +150,7 @@ def test_killed_from_outside_it_goes_on(tmp_path):
     code = (
         "import sys, pathlib, training_parts as parts; parts.small_blocks();"
         "[print(step.done, flush=True) for step in"
-        " parts.building.build(parts.spec_of(1700), path=pathlib.Path(sys.argv[1]), projection=parts.PROJECTION)]"
+        " parts.building.build(parts.spec_of(700), path=pathlib.Path(sys.argv[1]), projection=parts.PROJECTION)]"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path], env=environment(), stdout=subprocess.PIPE, text=True
@@ -158,11 +158,11 @@ def test_killed_from_outside_it_goes_on(tmp_path):
     assert any(int(line) >= 100 for line in child.stdout)
     child.kill()
     assert child.wait() == -signal.SIGKILL
-    first = next(building.build(spec_of(1700), path=tmp_path, projection=PROJECTION))
+    first = next(building.build(spec_of(700), path=tmp_path, projection=PROJECTION))
     assert first.done == 0
-    resumed = steps(spec_of(1700), tmp_path)
-    assert 80 <= resumed[1].done < 1700
-    assert resumed[-1].done == 1700
+    resumed = steps(spec_of(700), tmp_path)
+    assert 80 <= resumed[1].done < 700
+    assert resumed[-1].done == 700
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 from xaiwidgets.training import build as building
@@ -49,6 +48,8 @@ def network(seed: int = 0, hidden: int = 12) -> nn.Module:
 
 
 def digits(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    from sklearn.datasets import load_digits  # two seconds that the workers of a cluster can do without
+
     bunch = load_digits()
     return torch.tensor(bunch.images[:rows] / 16, dtype=torch.float32).unsqueeze(1), torch.tensor(bunch.target[:rows])
 

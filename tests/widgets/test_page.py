@@ -332,7 +332,7 @@ def test_ten_widgets_in_a_notebook_save_less_than_a_megabyte(make: Make, record_
     labels = [f"a class with a name {index}" for index in range(1000)]
     model = noisy_model()
     core().close()  # one that carries this kind alone, as a new kernel's would
-    widgets = [make(model, photograph(number), labels=labels) for number in range(10)]
+    widgets = [make(model, photograph(number), labels=labels, steps=9) for number in range(10)]
     weights = weigh(widgets)
     total = weights["state"] + weights["pictures"]
     record_property("saved_bytes", total)
