@@ -30,7 +30,8 @@ export function Segmented<T extends string>({ label, name, value, segments, onCh
               class="xw-hidden-input"
               name={name}
               value={segment.value}
-              aria-label={segment.title}
+              // begins with what is seen: who speaks to the page says that
+              aria-label={segment.title.startsWith(segment.text) ? segment.title : `${segment.text}: ${segment.title}`}
               checked={segment.value === value}
               disabled={segment.disabled ?? false}
               onChange={() => onChoose(segment.value)}

@@ -63,7 +63,10 @@ export function Slider(props: SliderProps) {
         onInput={(event) => onPreview(read(event.currentTarget))}
         onChange={(event) => onSettle?.(read(event.currentTarget))}
       />
-      <output class="xw-number">{text}</output>
+      {/* said as the slider's value: an output would be read as well, at every step */}
+      <span class="xw-number" aria-hidden="true">
+        {text}
+      </span>
     </label>
   );
 }

@@ -59,7 +59,7 @@ export function CheckpointMask({ store }: { store: GalleryStore }) {
               type="button"
               class="xw-ckpt"
               aria-pressed={on}
-              aria-label={`checkpoint ${facts}`}
+              aria-label={facts}
               title={`${facts}. ⇧ click takes it alone.`}
               onClick={(event) =>
                 event.shiftKey ? store.setMask(mask.map((_, other) => other === place)) : store.toggleCheckpoint(place)

@@ -52,7 +52,8 @@ function peakText(store: GalleryStore, id: number): string {
   const mask = store.mask.value;
   const strengths = parts.map((part, index) => (mask[index] ? Math.abs(part) : -1));
   const peak = store.ckpts.value[strengths.indexOf(Math.max(...strengths))];
-  return peak ? `strongest at checkpoint ${peak.name}` : "";
+  if (!peak) return "";
+  return `strongest at ${peak.name.startsWith("checkpoint") ? "" : "checkpoint "}${peak.name}`;
 }
 
 /** A card, read aloud. */

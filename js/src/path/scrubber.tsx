@@ -152,9 +152,9 @@ function Place({ store }: { store: PathStore }) {
   const mode = store.mode.value;
   const at = store.shownAlpha.value * (mode === "path" || !run ? 1 : spanOf(run));
   return (
-    <output class="xw-place xw-number" data-preview={store.hoverAlpha.value !== null}>
+    <span class="xw-place xw-number" aria-hidden="true" data-preview={store.hoverAlpha.value !== null}>
       {mode === "path" ? `α = ${formatAlpha(at)}` : formatPlace(mode, at)}
-    </output>
+    </span>
   );
 }
 

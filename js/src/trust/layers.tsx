@@ -103,6 +103,7 @@ export function LayerChart({ store }: { store: TrustStore }) {
                 type="button"
                 class="xw-small-button"
                 aria-pressed={layer + 1 === at}
+                aria-label={`random down to ${names[layer] ?? layer}`}
                 title={`random down to ${names[layer] ?? layer}`}
                 onClick={() => {
                   store.layer.value = layer + 1;

@@ -23,6 +23,7 @@ import { questionText } from "../lib/question-text";
 import type { More } from "../lib/view";
 
 function Heatmap({ store, more }: { store: HeatmapStore; more: More }) {
+  const title = store.method.value?.title ?? store.question.value.method_title;
   const hasPicture = store.photo.value !== null || store.map.value !== null;
   return (
     <Frame
@@ -59,13 +60,15 @@ function Heatmap({ store, more }: { store: HeatmapStore; more: More }) {
             onExplain={(id) => store.explain(id)}
             onContrast={(id) => store.contrast(id)}
           />
-          <div class="xw-method" role="group" aria-label="method">
-            <h3 class="xw-heading">
-              <bdi>{store.method.value?.title ?? store.question.value.method_title}</bdi>
-            </h3>
-            <Parameters store={store} />
-            <MethodNote store={store} />
-          </div>
+          {title && (
+            <div class="xw-method" role="group" aria-label="method">
+              <h3 class="xw-heading">
+                <bdi>{title}</bdi>
+              </h3>
+              <Parameters store={store} />
+              <MethodNote store={store} />
+            </div>
+          )}
           <RegionCard store={store} />
         </div>
       </div>
