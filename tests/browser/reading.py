@@ -104,6 +104,7 @@ def states() -> dict[str, dict[str, Any]]:
     """The traits of one widget of each kind, and of what only some have: several inputs, tests, generated text."""
     looking, images = _looking(), torch.rand(2, 3, 20, 28)
     index, queries = _index()
+    maps = images.sum(1)[0] - 1.5
     heatmap = xw.explain(looking, images, labels=NAMES).wait(PATIENCE)
     heatmap.test()
     heatmap.tested()
@@ -118,6 +119,7 @@ def states() -> dict[str, dict[str, Any]]:
         "tokens": xw.explain(Bag(), text, tokenizer=Words(), target=1, labels=NAMES[:3]),
         "generated": xw.explain(writer("gpt2"), "the old film was", tokenizer=Words(), generate=5),
         "examples": xw.trace(index, queries, k=4, labels=NAMES),
+        "brought": xw.show({"one": maps, "two": -maps}, image=images[0], title="Two maps", target="goldfinch"),
         "scoreboard": xw.compare(looking, images, ("saliency", "input_x_gradient"), labels=NAMES),
     }
     found = {}

@@ -88,6 +88,31 @@ def test_axe_finds_nothing(reader, name):
     assert {state: what for state, what in found.items() if what} == {}
 
 
+def test_axe_finds_nothing_in_menus_and_drawers(reader):
+    found = {}
+    for name in KINDS:
+        widget = reader.show(name, trust={})
+        for button in ("Export", "keys"):
+            widget.get_by_role("button", name=button, exact=True).click()
+            reader.settle()
+            found[name, button] = reader.axe(within=".xw-menu, .xw-help")
+            reader.page.keyboard.press("Escape")
+    tests = reader.states["heatmap"]["trust"]
+    for status, change in {
+        "running": {"progress": PROGRESS},
+        "error": {"error": ERROR},
+        "done": {"key": "another map"},
+    }.items():
+        reader.show("heatmap", trust={**tests, "status": status, **change})
+        found["tests", status] = reader.axe(within=".xw-trust-drawer")
+    # values that came without a model
+    reader.show("brought")
+    reader.page.evaluate(OPEN)
+    reader.settle()
+    found["brought"] = reader.axe()
+    assert {state: what for state, what in found.items() if what} == {}
+
+
 def test_axe_finds_nothing_where_nothing_is_computed_yet(reader):
     found = {}
     for kind in ("heatmap", "path", "tokens", "examples", "scoreboard"):
