@@ -12,7 +12,7 @@ author = "the xaiwidgets contributors"
 release = version = importlib.metadata.version("xaiwidgets")
 
 extensions = [
-    "myst_parser", "sphinx.ext.autodoc", "site_pages", "mathml", "live_widgets", "docstrings",
+    "myst_parser", "sphinx.ext.autodoc", "site_pages", "mathml", "live_widgets", "site_notebooks", "docstrings",
 ]  # fmt: skip
 exclude_patterns = ["README.md"]
 nitpicky = False

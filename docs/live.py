@@ -52,7 +52,8 @@ def examples_of_training() -> Any:
     said = made.model(made.images).argmax(1)
     place = int((said != made.labels).nonzero()[0])
     right = int(made.labels[place])
-    return xw.trace(index, made.images[place : place + 1], label=right, given=right, labels=made.names).wait()
+    query = made.images[place : place + 1]
+    return xw.trace(index, query, k=4, label=right, given=right, labels=made.names).wait()
 
 
 def scoreboard() -> Any:
@@ -71,7 +72,22 @@ def trust() -> Any:
     return w
 
 
+def show() -> Any:
+    """Maps that were made elsewhere, as choices of one menu; the model is not there."""
+    made = examples.scenes()
+    mosaic, astronaut = examples.mosaic("astronaut", "flower"), made.names.index("astronaut")
+    maps = {
+        title: xw.attribute(made.model, mosaic, target=astronaut, method=name).values
+        for title, name in (
+            ("Integrated gradients", "integrated_gradients"),
+            ("SmoothGrad", "smoothgrad"),
+            ("Grad-CAM", "grad_cam"),
+        )
+    }
+    return xw.show(maps, image=mosaic, target=astronaut, labels=made.names, title="From another library").wait()
+
+
 WIDGETS: dict[str, Callable[[], Any]] = {
     "heatmap": heatmap, "path": path, "tokens": tokens, "training": examples_of_training, "scoreboard": scoreboard,
-    "trust": trust,
+    "trust": trust, "show": show,
 }  # fmt: skip

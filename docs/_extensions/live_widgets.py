@@ -5,7 +5,7 @@
     ```
 
 shows the widget that the function `heatmap` in docs/live.py makes. Pages do not say it this way: a picture after a comment
-`<!-- live: heatmap -->` becomes it (`site_pages.py`). A widget is made once a build, and not again until the package changes.
+`<!-- live: heatmap -->` becomes it (`site_pages.py`). Widgets are made once, and not again until the package changes.
 `-D live_widgets=0` leaves the pictures in place of the widgets.
 """
 
@@ -19,13 +19,11 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 DOCS = Path(__file__).resolve().parents[1]
 FOLDER = "_widgets"
-WRITTEN = logging.getLogger(__name__)
 
 # The frame tells its height and asks for the theme; the page answers (docs/_static/live.js).
 FRAMED = """<style>
@@ -53,7 +51,7 @@ class Frame(nodes.General, nodes.Element):
 
 
 class Live(SphinxDirective):
-    """A live widget; its content is its caption."""
+    """A live widget."""
 
     required_arguments = 1
     option_spec: ClassVar = {"alt": directives.unchanged_required, "picture": directives.uri}
@@ -63,27 +61,27 @@ class Live(SphinxDirective):
         alt = self.options.get("alt", "")
         if not self.config.live_widgets:
             return [nodes.image(uri=self.options["picture"], alt=alt)] if "picture" in self.options else []
-        name = self.arguments[0]
-        self.env.note_dependency(str(DOCS / "live.py"))
-        _write(Path(self.env.app.outdir) / FOLDER / f"{name}.html", name)
-        return [Frame(name=name, title=alt or name, page=self.env.docname)]
+        return [Frame(name=self.arguments[0], title=alt, page=self.env.docname)]
 
 
-def _write(path: Path, name: str) -> None:
-    """The widget's page, unless one made by the same code is there."""
-    stamp = path.with_suffix(".stamp")
-    code = _fingerprint()
-    if path.exists() and stamp.exists() and stamp.read_text() == code:
+def _write(app: Any) -> None:
+    """The widgets' pages, unless those made by the same code are there."""
+    if app.builder.format != "html" or not app.config.live_widgets:
         return
-    WRITTEN.info(f"making the widget {name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page_of(name), encoding="utf-8")
+    folder = Path(app.outdir) / FOLDER
+    stamp = folder / "made-by.txt"
+    code = _fingerprint()
+    if stamp.exists() and stamp.read_text() == code:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in importlib.import_module("live").WIDGETS.items():
+        (folder / f"{name}.html").write_text(framed(make().to_html()), encoding="utf-8")
     stamp.write_text(code)
 
 
-def page_of(name: str) -> str:
-    """The page of one of the widgets in docs/live.py, fit for a frame."""
-    return importlib.import_module("live").WIDGETS[name]().to_html().replace("</body>", FRAMED, 1)
+def framed(page: str) -> str:
+    """A widget's page, fit for a frame."""
+    return page.replace("</body>", FRAMED, 1)
 
 
 def _fingerprint() -> str:
@@ -112,6 +110,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_config_value("live_widgets", default=True, rebuild="env", types=[bool, str])
     app.add_node(Frame, html=(_visit, None))
     app.add_directive("live", Live)
+    app.connect("builder-inited", _write)
     app.add_js_file("live.js", loading_method="defer")
     app.add_css_file("site.css")
-    return {"parallel_read_safe": False, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

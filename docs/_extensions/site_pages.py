@@ -16,6 +16,7 @@ from myst_parser.slugs import github_slugify
 LIVE = re.compile(r"<!-- live: (\w+) -->\n!\[([^\]]*)\]\(([^)]+)\)")
 ANCHOR = re.compile(r'^### <a id="(\w+)"></a>(.*)$', re.MULTILINE)
 OUTSIDE = {"../CONTRIBUTING.md": "contributing.md", "../CHANGELOG.md": "changelog.md", "../README.md": "index.md"}
+NOTEBOOK = re.compile(r"\[([^\]]+)\]\((?:\.\./)+notebooks/([\w/-]+)\.ipynb\)")
 NAMED = re.compile(r" · (\w+)$")
 
 
@@ -29,6 +30,9 @@ def for_the_site(text: str, depth: int) -> str:
     """A page's Markdown with live widgets for pictures, and links that lead inside. `depth`: folders below docs/."""
     text = LIVE.sub(r"```{live} \1\n:alt: \2\n:picture: \3\n```", text)
     text = ANCHOR.sub(r"## \2", text)  # below the title; `slug` makes the anchor
+    text = NOTEBOOK.sub(
+        rf'<a href="{"../" * depth}_notebooks/\2.html">\1</a>', text
+    )  # as site_notebooks.py writes them
     for there, here in OUTSIDE.items():
         text = text.replace(f"]({'../' * depth}{there}", f"]({'../' * depth}{here}")
     return text

@@ -93,9 +93,10 @@ def test_live_widgets_are_those_the_pages_show_and_each_has_a_picture() -> None:
 
 def test_a_page_for_the_site_has_frames_anchors_and_links_inside() -> None:
     pages = load(DOCS / "_extensions" / "site_pages.py")
-    source = '<!-- live: heatmap -->\n![A: map](images/a.png)\n\n### <a id="rise"></a>RISE · `rise`\n\n[c](../../CONTRIBUTING.md#x)'
+    source = '<!-- live: heatmap -->\n![A: map](images/a.png)\n\n### <a id="rise"></a>RISE · `rise`\n\n[c](../../CONTRIBUTING.md#x) [n](../../notebooks/course/1-a.ipynb)'
     assert pages.for_the_site(source, 1) == (
-        "```{live} heatmap\n:alt: A: map\n:picture: images/a.png\n```\n\n## RISE · `rise`\n\n[c](../contributing.md#x)"
+        "```{live} heatmap\n:alt: A: map\n:picture: images/a.png\n```\n\n## RISE · `rise`\n\n[c](../contributing.md#x) "
+        '<a href="../_notebooks/course/1-a.html">n</a>'
     )
     assert pages.slug("RISE · rise") == "rise"
     assert pages.slug("What a score means") == "what-a-score-means"
