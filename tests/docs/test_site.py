@@ -38,7 +38,7 @@ def load(path: Path) -> ModuleType:
 def listed() -> set[str]:
     """The pages in the contents."""
     trees = re.findall(r"```\{toctree\}\n(.*?)```", (DOCS / "index.md").read_text(encoding="utf-8"), re.DOTALL)
-    return {line for tree in trees for line in tree.split() if not line.startswith(":")} - {"Start"}
+    return {line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")}
 
 
 def names_of(page: Path) -> str:
