@@ -12,7 +12,7 @@ from xaiwidgets.live.notebook import convert
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 FOLDER = "_notebooks"
-DOWNLOAD = '<p style="margin: 1rem"><a href="{name}" download>Download this notebook</a>, to run it and to have its widgets.</p>'
+DOWNLOAD = '<p style="margin: 1rem"><a style="color: #0b57d0" href="{name}" download>Download this notebook</a>, to run it and to have its widgets.</p>'
 
 
 def _write(app: Any) -> None:
