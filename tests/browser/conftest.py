@@ -1,4 +1,4 @@
-"""One server and one browser for all browser tests; a page each, photographed if its test fails."""
+"""One server, one browser and one page for all browser tests; the page is photographed, and a new one, if a test fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import lab as labs
+from tests.browser.lab import close_notebooks
 
 expect.set_options(timeout=15_000)
 FAILURES = Path(__file__).parents[2] / "build" / "failures"
@@ -39,18 +40,38 @@ def lab(tmp_path_factory) -> Iterator[labs.Lab]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def pages() -> list[Page]:
+    """The page in use, if there is one."""
+    return []
+
+
 @pytest.fixture
-def page(browser, request) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(20_000)
-    opened = context.new_page()
-    errors = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("console", lambda message: message.type == "error" and errors.append(message.text))
+def page(browser, pages, request) -> Iterator[Page]:
+    if not pages:
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        context.set_default_timeout(20_000)
+        pages.append(context.new_page())
+    opened, errors = pages[0], []
+
+    def failed(error):
+        errors.append(str(error))
+
+    def said(message):
+        if message.type == "error":
+            errors.append(message.text)
+
+    opened.on("pageerror", failed)
+    opened.on("console", said)
     yield opened
     if getattr(request.node, "failed", False):
         FAILURES.mkdir(parents=True, exist_ok=True)
         opened.screenshot(path=FAILURES / f"{request.node.name}.png")
         print("the page said:", *errors, sep="\n  ")
-    context.close()
+        opened.context.close()
+        pages.clear()
+    else:
+        close_notebooks(opened)
+        opened.remove_listener("pageerror", failed)
+        opened.remove_listener("console", said)
     assert not [error for error in errors if "xaiwidgets" in error or "anywidget" in error], errors

@@ -121,9 +121,35 @@ class Lab:
         raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()[-2000:]}")
 
 
+# Loading JupyterLab takes as long as ten tests' own work: a notebook to be run is opened in the page that has it already.
+OPEN = """async path => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = await app.commands.execute('docmanager:open', { path, factory: 'Notebook' });
+  app.shell.activateById(panel.id);
+}"""
+CLOSE = """async () => {
+  const app = window.jupyterapp;
+  for (const one of [...app.shell.widgets('main')]) if (one.context) one.dispose();
+  await app.serviceManager.sessions.shutdownAll();
+  const light = { theme: 'JupyterLab Light' };
+  if (document.body.dataset.jpThemeLight !== 'true') await app.commands.execute('apputils:change-theme', light);
+}"""
+
+
+def close_notebooks(page: Page) -> None:
+    """What a test leaves open in JupyterLab, with its kernels; a page somewhere else stays as it is."""
+    if page.evaluate("window.jupyterapp?.shell !== undefined"):
+        page.evaluate(CLOSE)
+
+
 def open_notebook(page: Page, address: str, *, run: bool = True) -> None:
-    """Open a notebook in JupyterLab and run all its cells."""
-    page.goto(address)
+    """Open a notebook in JupyterLab and run all its cells; one that is not run is shown by a page that knows nothing of it."""
+    front, _, path = address.removesuffix("?reset").partition("/lab/tree/")
+    if run and page.url.startswith(f"{front}/lab"):
+        page.evaluate(OPEN, path)
+    else:
+        page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
     page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext !== undefined", timeout=60_000)
     if run:

@@ -33,6 +33,7 @@ IN_PAGE = """() => {
 
 
 def test_two_kinds_share_parts_and_a_saved_notebook_holds_both(lab, page):
+    page.goto("about:blank")  # what is in JupyterLab's page already is not carried there again
     cells = [SETUP, "w = xw.explain(net, images[:1]).wait()\nw", "w", OTHER, "Other(caption='hello')"]
     open_notebook(page, lab.notebook("kinds.ipynb", cells))
     ready(page, 2)
@@ -58,6 +59,7 @@ def test_two_kinds_share_parts_and_a_saved_notebook_holds_both(lab, page):
 def test_a_widget_draws_itself_with_its_own_parts(lab, page, why):
     first = "import os; os.environ['XAIWIDGETS_INLINE'] = '1'" if why == "asked to" else "pass"
     last = "pass" if why == "asked to" else "w._core.close()"
+    page.goto("about:blank")
     cells = [SETUP, first, "w = xw.explain(net, images[:1]).wait()", f"{last}\nw"]
     open_notebook(page, lab.notebook(f"{why.replace(' ', '-')}.ipynb", cells))
     widget = ready(page)
