@@ -5,11 +5,13 @@ iterator of partial results. Between two results, and wherever the work itself c
 longer the newest or was cancelled stops; its generator is closed, so every `finally` in it runs.
 
 Results are published no faster than the page paints them: a partial result waits until the last one was acknowledged
-(`acknowledge`) or a quarter of a second has passed, and is dropped if a better one comes first. The last one is always
-published, as the last, even if it was shown as a partial result before.
+(`acknowledge`) or a quarter of a second has passed, and is dropped if a better one comes first. A page that stays
+silent (hidden, closed) gets no more of them until it acknowledges. The last one is always published, as the last, even
+if it was shown as a partial result before.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,8 @@ IDLE = 5.0
 """Seconds after which a thread without work ends."""
 ACKNOWLEDGE_WITHIN = 0.25
 """Seconds to wait for the page before a partial result is sent all the same."""
+MOST_UNSEEN = 4
+"""Partial results sent all the same: who answers none of them does not look."""
 
 
 @dataclass
@@ -54,6 +58,11 @@ class Gate:
 
 
 Work = Callable[[Token], Iterator[Result]]
+
+
+def threads_are_seen() -> bool:
+    """Whether what a thread sends reaches the page."""
+    return "google.colab" not in sys.modules
 
 
 class LatestJob(Generic[Result]):
@@ -93,10 +102,13 @@ class LatestJob(Generic[Result]):
             self._error = None
             if self._running is not None:
                 self._running.stop.set()
-            if self._thread is None:
+            at_once = self._running is None and not threads_are_seen()
+            if self._thread is None and threads_are_seen():
                 self._thread = threading.Thread(target=self._loop, name="xaiwidgets-job", daemon=True)
                 self._thread.start()
             self._condition.notify_all()
+        while at_once and self._pending is not None:
+            self._take()
 
     def cancel(self) -> bool:
         """Stop the running job and drop the waiting one. True if there was one."""
@@ -149,10 +161,23 @@ class LatestJob(Generic[Result]):
                 if self._pending is None:
                     self._thread = None  # the next submit starts another
                     return
-                (work, token), self._pending = self._pending, None
-                self._running = token
-                self.started += 1
+            self._take()
+
+    def _take(self) -> None:
+        """Run the job that waits, if it was not cancelled meanwhile."""
+        with self._condition:
+            if self._pending is None:
+                return
+            (work, token), self._pending = self._pending, None
+            self._running = token
+            self.started += 1
+        error: BaseException | None = None
+        try:
             error = self._run(work, token)
+        except KeyboardInterrupt:
+            self._changed("cancelled", None)
+            raise
+        finally:
             with self._condition:
                 superseded = self._pending is not None or self._closed
                 self._running = None
@@ -180,14 +205,16 @@ class LatestJob(Generic[Result]):
     def _walk(self, results: Iterator[Result], token: Token) -> None:
         """Publish partial results at the page's pace, and the last one always."""
         latest: list[Result] = []
-        published_at = -PUBLISH_EVERY
+        published_at, unseen = -PUBLISH_EVERY, 0
         self._acknowledged.set()
         try:
             for result in results:
                 token.check()
                 latest[:] = [result]
                 waited = time.monotonic() - published_at
-                if waited >= ACKNOWLEDGE_WITHIN or (waited >= PUBLISH_EVERY and self._acknowledged.is_set()):
+                seen = self._acknowledged.is_set()
+                if waited >= PUBLISH_EVERY if seen else waited >= ACKNOWLEDGE_WITHIN and unseen < MOST_UNSEEN:
+                    unseen = 0 if seen else unseen + 1
                     self._acknowledged.clear()
                     published_at = time.monotonic()
                     self._publish(result, False)

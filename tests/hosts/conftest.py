@@ -1,0 +1,34 @@
+"""One Chromium for the hosts; each test says which host, widget and scenario it stands for, docs/host_table.py reads it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import lab as labs
+
+expect.set_options(timeout=15_000)
+FAILURES = Path(__file__).parents[2] / "build" / "failures"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    page = getattr(getattr(item, "cls", None), "page", None)
+    if report.failed and page is not None and call.when == "call":
+        FAILURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=FAILURES / f"{item.cls.__name__}-{item.name}.png", full_page=True)
+    return report
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with labs.browser() as running:
+        yield running
