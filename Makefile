@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test test-ray lint build browser notebooks docs screenshots benchmarks clean
+.PHONY: demo test test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -32,6 +32,16 @@ test: $(VENV)/.test browser lint
 test-ray: $(VENV)/.test
 	$(BIN)/pip install -q -e ".[ray]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	$(BIN)/python -m pytest tests/training/test_training_ray.py
+
+# an optional job: engine and widgets with the oldest versions that pyproject.toml allows, in an environment of their own
+#   OLDEST_TORCH="torch==2.13.0"   with another torch than the oldest, whose builds for Linux bring gigabytes of CUDA
+OLDEST ?= .venv-oldest
+test-oldest: $(BUILT)
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(BIN)/python tests/package_oldest.py $(if $(OLDEST_TORCH),| grep -v '^torch==') > $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/pip install -q $(OLDEST_TORCH) -r $(OLDEST)/requirements.txt hypothesis pytest pytest-xdist
+	XW_SKIP_JS=1 $(OLDEST)/bin/pip install -q --no-deps -e .
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile tests/engine tests/live tests/widgets
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
