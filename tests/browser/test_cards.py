@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import open_notebook
-from tests.browser.test_lab import AXE, ask, becomes, ready, run_code
+from tests.browser.test_lab import ask, becomes, ready, run_code
 from tests.browser.test_path import LISTEN
 from tests.browser.test_strip import HELPERS
 
@@ -160,20 +160,6 @@ def test_a_hundred_thousand_candidates_scroll(lab, page):
     print(f"100,000 examples: {found['cards']} cards in the page, longest task {found['longest']:.0f} ms")
     widget.get_by_role("tab", name="Data map").click()
     expect(widget.locator("canvas").first).to_be_visible()
-
-
-def test_nothing_stands_in_the_way_of_a_reader(lab, page):
-    widget = gallery(lab, page, "reader.ipynb")
-    page.add_script_tag(path=AXE)
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        for tab in ("Influence", "Triage", "Data map"):
-            widget.get_by_role("tab", name=tab).click()
-            page.wait_for_timeout(500)
-            found = page.evaluate(
-                "async () => (await axe.run('.xw-widget')).violations.map(one => [one.id, one.nodes[0].html])"
-            )
-            assert found == [], (theme, tab)
 
 
 @pytest.mark.parametrize("width", [1200, 420], ids=["wide", "narrow"])

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import open_notebook
-from tests.browser.test_lab import AXE, SETUP, ask, becomes, pixels, ready, run_code
+from tests.browser.test_lab import SETUP, ask, becomes, pixels, ready, run_code
 
 EXPLORE = "w = xw.explore_path(net, images[:1], target=1, tolerance=0)\nw"
 BASELINES = '.xw-baseline input[type="radio"]'
@@ -186,20 +186,6 @@ def test_a_saved_notebook_still_scrubs(lab, page):
     page.wait_for_timeout(300)
     assert len(set(page.evaluate(SCRUB, [0, 0.25, 0.6, 1]))) == 4
     expect(widget.get_by_role("button", name="Add")).to_be_disabled()
-
-
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_nothing_stands_in_the_way_of_a_reader(lab, page, theme):
-    widget = explorer(lab, page, "reader.ipynb")
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    expect(widget).to_have_attribute("data-theme", theme.split()[-1].lower())
-    page.wait_for_timeout(500)
-    page.add_script_tag(path=AXE)
-    found = page.evaluate(
-        "async () => (await axe.run('.xw-widget')).violations.map(one => [one.id, one.nodes[0].html])"
-    )
-    assert found == []
-    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })")
 
 
 def test_the_picture_follows_the_path(lab, page):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import open_notebook
-from tests.browser.test_lab import AXE, ask, becomes, ready, run_code
+from tests.browser.test_lab import ask, becomes, ready, run_code
 from tests.browser.test_path import LISTEN
 
 HELPERS = Path(__file__).parents[1] / "widgets"
@@ -125,16 +125,3 @@ def test_a_long_text_scrolls_and_can_be_stopped(lab, page):
     widget.get_by_role("button", name="Cancel").click()
     expect(widget).to_have_attribute("data-status", "cancelled")
     run_code(page, "delay[0] = 0.0")
-
-
-@pytest.mark.parametrize("code", [CLASSIFY, GENERATE], ids=["classify", "generate"])
-def test_nothing_stands_in_the_way_of_a_reader(lab, page, code):
-    strip(lab, page, "reader.ipynb", code)
-    page.add_script_tag(path=AXE)
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        page.wait_for_timeout(500)
-        found = page.evaluate(
-            "async () => (await axe.run('.xw-widget')).violations.map(one => [one.id, one.nodes[0].html])"
-        )
-        assert found == []
