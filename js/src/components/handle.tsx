@@ -27,7 +27,7 @@ export function Handle(props: HandleProps) {
     <div
       class={props.class}
       data-xw-handle=""
-      style={{ left: `${100 * props.place}%` }}
+      style={{ left: `${100 * props.place}%`, "--xw-place": props.place }}
       role="slider"
       tabIndex={0}
       title={props.title}
