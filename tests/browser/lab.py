@@ -40,14 +40,24 @@ RUN_ALL = """async () => {
 }"""
 
 
+_running: list[Browser] = []
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+    """Debian's Chromium, headless: one for a process, which can drive no second one meanwhile."""
+    if _running:
+        yield _running[0]
+        return
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise RuntimeError("no Chromium on PATH: run `make browser`, or install it (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        _running.append(playwright.chromium.launch(executable_path=path, args=CHROMIUM))
+        try:
+            yield _running[0]
+        finally:
+            _running.clear()
 
 
 class Lab:

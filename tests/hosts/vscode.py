@@ -18,11 +18,21 @@ PACKED = {
 INSTALLED = ("@jupyterlab/services@7.6.6", "requirejs@2.3.8")
 
 
+NODE = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "NODE_PATH": str(CACHE / "node_modules"),
+}
+
+
 def _npm(*arguments: str) -> None:
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["npm", *arguments], cwd=CACHE, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"npm cannot bring VS Code's widget manager: {done.stderr.strip()[-300:]}")
+    """Skips what needs it if it fails: the registry may be out of reach."""
+    command = ["npm", *arguments, "--fetch-retries=1", "--fetch-timeout=30000"]
+    try:
+        subprocess.run(
+            command, cwd=CACHE, env=os.environ | NODE, capture_output=True, text=True, check=True, timeout=180
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"npm cannot bring VS Code's widget manager: {getattr(error, 'stderr', None) or error}")
 
 
 def brought() -> Path:
@@ -47,7 +57,7 @@ def brought() -> Path:
     subprocess.run(
         [ROOT / "js/node_modules/.bin/esbuild", Path(__file__).parent / "vscode_page.js", "--bundle", "--format=esm",
          "--log-level=warning", "--external:/static/*", f"--outfile={static / 'page.js'}"],
-        env=os.environ | {"NODE_PATH": str(CACHE / "node_modules"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        env=os.environ | NODE,
         check=True,
     )  # fmt: skip
     return static
