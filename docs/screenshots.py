@@ -43,7 +43,9 @@ def take(page: Page, lab: Lab, notebook: str) -> None:
                 given_up.click()
                 expect(given_up).to_have_count(0)
             page.wait_for_timeout(800)
-            widget.screenshot(path=IMAGES / f"{name}-{theme.lower()}.png")
+            drawer = widget.locator(".xw-trust-drawer")
+            shown = drawer if drawer.count() else widget
+            shown.screenshot(path=IMAGES / f"{name}-{theme.lower()}.png")
 
 
 if __name__ == "__main__":
@@ -52,6 +54,6 @@ if __name__ == "__main__":
         lab = Lab(Path(folder))
         try:
             for notebook in PICTURES:
-                take(chromium.new_page(viewport={"width": 1280, "height": 1400}), lab, notebook)
+                take(chromium.new_page(viewport={"width": 1280, "height": 2200}), lab, notebook)
         finally:
             lab.close()

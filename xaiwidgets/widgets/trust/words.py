@@ -153,7 +153,7 @@ def _randomisation(found: Findings) -> list[dict[str, str]]:
 
 
 def _rank(value: float | None) -> str:
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:.2f}"
+    return "not defined" if value is None or not math.isfinite(value) else f"{value:.2f}".replace("-", "−")
 
 
 def _number(value: Any) -> str:
