@@ -304,13 +304,22 @@ def results(count: int, seconds: float, clock: SimpleNamespace) -> Any:
     return work
 
 
-def test_a_page_that_does_not_answer_gets_four_pictures_a_second(log: Log, clock: SimpleNamespace) -> None:
+def test_a_page_that_does_not_answer_gets_a_few_pictures_four_a_second(log: Log, clock: SimpleNamespace) -> None:
     log.job.submit(results(400, 0.01, clock))
     log.job.wait(PATIENCE)
-    partial = [number for number, last in log.published if not last]
-    assert partial[:3] == [0, 25, 50]
-    assert len(partial) == 16
-    assert log.published[-1] == (399, True)
+    assert log.published == [*((number, False) for number in (0, 25, 50, 75, 100)), (399, True)]
+
+
+def test_a_page_that_looks_again_gets_pictures_again(log: Log, clock: SimpleNamespace) -> None:
+    def work(token: Token) -> Iterator[int]:
+        for number in results(400, 0.01, clock)(token):
+            if number == 300:
+                log.job.acknowledge()
+            yield number
+
+    log.job.submit(work)
+    log.job.wait(PATIENCE)
+    assert [number for number, _last in log.published] == [0, 25, 50, 75, 100, 300, 325, 350, 375, 399]
 
 
 def test_a_page_that_keeps_up_gets_twelve_pictures_a_second(clock: SimpleNamespace) -> None:

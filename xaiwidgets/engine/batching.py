@@ -107,7 +107,8 @@ def counted_bytes(module: nn.Module | None) -> Iterator[Callable[[], int]]:
         pointer = tensor.data_ptr()
         if pointer not in weights:
             kept[pointer] = max(kept.get(pointer, 0), tensor.nbytes)
-        return tensor
+        # the tensor itself would hold the node that keeps it: a graph without a backward pass would never be freed
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         yield lambda: sum(kept.values())

@@ -24,6 +24,7 @@ from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.widgets.downloads import Downloads
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.frontend import composes, core, development, hot_reload
+from xaiwidgets.widgets.outputs import forget
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class ExplainWidget(anywidget.AnyWidget):
         self._closed = False
         self._heard_at = 0.0
         super().__init__(**traits)
+        self._own_layout = self.layout
         # only now: what a job changes before the comm is open would be in no message
         self._job: LatestJob[Any] = LatestJob(self._published, self._changed)
         self._downloads = Downloads(self)
@@ -171,7 +173,7 @@ class ExplainWidget(anywidget.AnyWidget):
             self._job.close()
             self._downloads.close()
             self._results.clear()
-        super().close()
+        self._leave()
 
     def _fall_asleep(self) -> None:
         """Leave nothing behind in the page: the cell that showed this widget was deleted or run again.
@@ -180,8 +182,14 @@ class ExplainWidget(anywidget.AnyWidget):
         Showing it again wakes it with its last picture.
         """
         self._job.cancel()
-        super().close()
+        self._leave()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides its method on a closed widget
+        forget(self)
+
+    def _leave(self) -> None:
+        super().close()
+        if hasattr(self, "_own_layout"):
+            self._own_layout.close()  # ipywidgets would keep it for as long as the kernel lives
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +204,7 @@ class ExplainWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if not self._closed:
+            self._own_layout.open()
             self.open()
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
