@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ DOWNLOAD = '<p style="margin: 1rem"><a style="color: #0b57d0" href="{name}" down
 def _write(app: Any) -> None:
     if app.builder.format != "html":
         return
+    logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert's advice about plots without a description
     for source in sorted(NOTEBOOKS.rglob("*.ipynb")):
         if ".ipynb_checkpoints" in source.parts:
             continue
