@@ -30,16 +30,16 @@ FRAMED = """<style>
 body { margin: 0; overflow: hidden; } main { padding: 0.5rem; } main > h1 { display: none; }
 </style>
 <script>
-const told = { height: 0 };
-new ResizeObserver(() => {
-  const height = Math.ceil(document.querySelector("main").getBoundingClientRect().height);
-  if (height !== told.height) parent.postMessage({ xaiwidgets: "height", height: (told.height = height) }, "*");
-}).observe(document.querySelector("main"));
+const main = document.querySelector("main");
+const tellHeight = () =>
+  parent.postMessage({ xaiwidgets: "height", height: Math.ceil(main.getBoundingClientRect().height) }, "*");
+new ResizeObserver(tellHeight).observe(main);
 addEventListener("message", ({ source, data }) => {
   if (source !== parent || data?.xaiwidgets !== "theme") return;
   document.documentElement.dataset.theme = data.shade === "dark" ? "dark" : "light";
   document.documentElement.style.colorScheme = document.documentElement.dataset.theme;
   document.body.style.background = data.background;
+  tellHeight(); // the page may not have listened before
 });
 parent.postMessage({ xaiwidgets: "ready" }, "*");
 </script>

@@ -19,3 +19,4 @@ addEventListener("message", ({ source, data }) => {
 const tellAll = () => frames().forEach(tellTheme);
 new MutationObserver(tellAll).observe(document.body, { attributes: true, attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tellAll);
+tellAll(); // those that were ready before this script
