@@ -50,6 +50,7 @@ HANDLING = {
 
 # Everything a reader sees of some elements: texts, classes, styles, and the pixels of every canvas.
 LOOK = """elements => {
+  elements[0]?.scrollIntoView({ block: 'center' }); // what is far from the screen is not drawn anew
   let hash = 7;
   const add = text => { for (let at = 0; at < text.length; at++) hash = (hash * 31 + text.charCodeAt(at)) | 0; };
   for (const element of elements) for (const one of [element, ...element.querySelectorAll('*')]) {
@@ -116,6 +117,14 @@ class Scenarios:
     def look(self, view: Locator, kind: str) -> int:
         return view.locator(HANDLING[kind].shown).evaluate_all(LOOK)
 
+    def settled(self, view: Locator, kind: str) -> int:
+        """How it looks once it has been on the screen for a moment and changes no more."""
+        last = None
+        while (now := self.look(view, kind)) != last:
+            last = now
+            self.page.wait_for_timeout(150)
+        return now
+
     def changes(self, view: Locator, kind: str, before: int) -> int:
         """How it looks once it looks different."""
         for _ in range(150):
@@ -151,6 +160,7 @@ class Scenarios:
 
     def is_ready(self, view: Locator) -> None:
         expect(view).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+        view.scroll_into_view_if_needed()
 
     # --- the scenarios, in a reader's order -------------------------------------------------------------------------
 
@@ -169,7 +179,7 @@ class Scenarios:
     @pytest.mark.parametrize("kind", ["scoreboard", *KINDS[:-1]])
     def test_kernel(self, kind):
         views = self.views(kind)
-        before = self.look(views[0], kind)
+        before = self.settled(views[0], kind)
         (self.running.flags / f"broken-{kind}").unlink(missing_ok=True)
         self.choose(views[0], HANDLING[kind].asked)
         self.changes(views[0], kind, before)
@@ -185,7 +195,7 @@ class Scenarios:
             views[0].locator(click).click()
         handle = views[0].locator(HANDLING[kind].handle).first
         expect(handle).to_be_visible()
-        before = self.look(views[0], kind)
+        before = self.settled(views[0], kind)
         self.drag(handle, HANDLING[kind].place)
         self.changes(views[0], kind, before)
 
@@ -198,12 +208,12 @@ class Scenarios:
     def test_error(self, kind):
         view, other = self.views(kind)
         flag = self.running.flags / f"broken-{kind}"
-        before = self.look(view, kind)
+        before = self.settled(view, kind)
         flag.touch()
         self.choose(view, HANDLING[kind].asked_while_broken)
         for one in (view, other):
             expect(one.get_by_role("alert")).to_contain_text("holiday", timeout=PATIENCE)
-        assert self.look(view, kind) == before
+        assert self.settled(view, kind) == before
         flag.unlink()
         view.get_by_role("button", name="Run").click()
         self.is_ready(view)

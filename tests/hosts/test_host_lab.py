@@ -13,17 +13,17 @@ class TestLab(Scenarios):
     def test_restart(self):
         """The pictures outlive the kernel; running all cells gives widgets that live."""
         views = {kind: self.views(kind) for kind in KINDS}
-        before = {kind: self.look(views[kind][0], kind) for kind in KINDS}
+        before = {kind: self.settled(views[kind][0], kind) for kind in KINDS}
         old = [view.element_handle() for both in views.values() for view in both]
         self.running.restart(self.page)
-        assert {kind: self.look(views[kind][0], kind) for kind in KINDS} == before
+        assert {kind: self.settled(views[kind][0], kind) for kind in KINDS} == before
         self.page.evaluate(RUN_ALL)
         self.gone(old)
         for kind in KINDS:
             for view in self.views(kind):
                 self.is_ready(view)
         view = self.views("tokens")[0]
-        shown = self.look(view, "tokens")
+        shown = self.settled(view, "tokens")
         self.choose(view, HANDLING["tokens"].asked)
         self.changes(view, "tokens", shown)
         self.is_ready(view)

@@ -26,7 +26,7 @@ class TestVisualStudio(Scenarios):
                     self.is_ready(view)
                     expect(view.locator(HANDLING[kind].shown).first).to_be_visible(timeout=PATIENCE)
                 if kind != "scoreboard":
-                    before = self.look(views[0], kind)
+                    before = self.settled(views[0], kind)
                     self.choose(views[0], HANDLING[kind].asked)
                     self.changes(views[0], kind, before)
                 self.alike(views, kind)
