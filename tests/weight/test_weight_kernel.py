@@ -42,10 +42,14 @@ def shell() -> Iterator[Any]:
     InteractiveShell.clear_instance()
 
 
+def tiny() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 4)).eval()
+
+
 @pytest.fixture(scope="module")
 def index() -> xw.TrainingIndex:
     images, labels = torch.rand(40, 3, 8, 8), torch.arange(40) % 4
-    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 4)).eval()
+    net = tiny()
     return xw.TrainingIndex.build(net, (images, labels), checkpoints=[net.state_dict()], progress=False)
 
 
@@ -78,7 +82,7 @@ def kept() -> Counter[str]:
 def makers(index: xw.TrainingIndex) -> dict[str, Callable[[], Any]]:
     text = "not good but it moved me"
     return {
-        "heatmap": lambda: xw.explain(Colourful(), colourful_images(side=8), method="saliency"),
+        "heatmap": lambda: xw.explain(tiny(), torch.rand(1, 3, 8, 8), method="saliency"),
         "path": lambda: xw.explore_path(Colourful(), colourful_images(), baselines=("black", "blur"), steps=9),
         "tokens": lambda: xw.explain(Bag(), text, tokenizer=Words(), target=1),
         "examples": lambda: xw.trace(index, torch.rand(1, 3, 8, 8), k=4),

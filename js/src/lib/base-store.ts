@@ -7,6 +7,7 @@ import { Bridge } from "./bridge";
 import type { Model } from "./host";
 import { listen } from "./host";
 import { type KernelProbe, probeKernel } from "./liveness";
+import { watchOnScreen } from "./on-screen";
 import { CommitScheduler } from "./scheduler";
 import { type Shade, watchShade } from "./theme";
 import type {
@@ -42,6 +43,7 @@ export class BaseStore {
   readonly kernel: KernelProbe;
   readonly announcer: Announcer;
   readonly shade: ReadonlySignal<Shade>;
+  readonly onScreen: ReadonlySignal<boolean>;
 
   readonly status: Signal<Status>;
   readonly progress: Signal<Progress>;
@@ -123,6 +125,7 @@ export class BaseStore {
     this.kernel = probeKernel(bridge);
 
     const probed = watchShade(element, lifetime);
+    this.onScreen = watchOnScreen(element, lifetime);
     this.shade = computed(() => (this.theme.value === "auto" ? probed.value : this.theme.value));
 
     const committed = () => ({ ...NO_PARAMS, ...((model.get("params") as Partial<Params> | undefined) ?? {}) });
@@ -289,12 +292,18 @@ export class BaseStore {
     return true;
   }
 
-  /** Decode whenever a trait changes; only the newest result counts, and the last good one stays on an error. */
+  /**
+   * Decode whenever a trait changes, once somebody looks; only the newest result counts, and the last good one stays on an
+   * error.
+   */
   protected follow<T>(decode: () => Promise<T>, keep: (value: T) => void): void {
-    let newest = 0;
+    let newest: Promise<T> | undefined;
+    const decoded = computed(decode);
     const stop = effect(() => {
-      const mine = ++newest;
-      decode()
+      if (!this.onScreen.value || decoded.value === newest) return;
+      const mine = decoded.value;
+      newest = mine;
+      mine
         .then((value) => {
           if (mine !== newest || this.lifetime.aborted) return;
           keep(value);
