@@ -1,12 +1,12 @@
-"""Runs the tests of the hosts and writes what they found into docs/hosts.md: `python docs/host_table.py [junit.xml]`.
+"""Runs the tests of the hosts and writes what they found into docs/hosts.md: `python docs/host_table.py`, or with the
+files of earlier runs (`pytest --junitxml`): `python docs/host_table.py build/hosts.xml …`.
 
-A test in tests/hosts says which cells of the table it stands for with `record_property("host", json.dumps([host, kind,
-scenario]))`.
+A test in tests/hosts says which cells of the table it stands for with `record_property("host", [host, kind, scenario])`.
 """
 
 from __future__ import annotations
 
-import json
+import ast
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,16 +21,16 @@ SCENARIOS = ("render", "drag", "kernel", "views", "theme", "error", "re-run")
 BEGIN, END = "<!-- table: python docs/host_table.py -->", "<!-- end of table -->"
 
 
-def read(path: Path) -> dict[str, dict[str, dict[str, str]]]:
+def read(paths: list[Path]) -> dict[str, dict[str, dict[str, str]]]:
     """Outcomes ("passed", "failed", "skipped") by host, kind and scenario; a failure weighs most, a skip least."""
     weight = ["skipped", "passed", "failed"]
     found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-    for case in ET.parse(path).iter("testcase"):  # noqa: S314  # our own file
+    for case in (case for path in paths for case in ET.parse(path).iter("testcase")):  # noqa: S314  # our own files
         tags = {child.tag for child in case}
         outcome = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
         for one in case.iter("property"):
             if one.get("name") == "host":
-                host, kind, scenario = json.loads(one.get("value", ""))
+                host, kind, scenario = ast.literal_eval(one.get("value", ""))
                 row = found[host][kind]
                 row[scenario] = max(row.get(scenario, "skipped"), outcome, key=weight.index)
     return found
@@ -43,25 +43,30 @@ def cell(outcomes: dict[str, str]) -> str:
     passed = [name for name in order if outcomes.get(name) == "passed"]
     if failed:
         return "**fails: " + ", ".join(failed) + "**"
-    return "all" if set(passed) >= set(SCENARIOS) else ", ".join(passed) or "—"
+    if set(passed) >= set(SCENARIOS):
+        passed = ["all", *passed[len(SCENARIOS) :]]
+    return ", ".join(passed) or "—"
 
 
-def table(path: Path) -> str:
+def table(paths: list[Path]) -> str:
     """The table in Markdown."""
-    found = read(path)
+    found = read(paths)
     lines = ["| host | " + " | ".join(KINDS.values()) + " |", "|---|" + "---|" * len(KINDS)]
-    lines += [f"| {host} | " + " | ".join(cell(found[host][kind]) for kind in KINDS) + " |" for host in found]
+    lines += [
+        f"| {host} | " + " | ".join(cell(found[host][kind]) for kind in KINDS) + " |"
+        for host in sorted(found, key=str.lower)
+    ]
     return "\n".join(lines)
 
 
 def main() -> None:
     """Run, unless a file of results is named; write."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    paths = [Path(name) for name in sys.argv[1:]] or [RESULTS]
     if len(sys.argv) == 1:
-        subprocess.run([sys.executable, "-m", "pytest", "tests/hosts", f"--junitxml={path}"], cwd=ROOT, check=False)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "pytest", "tests/hosts", f"--junitxml={RESULTS}"], cwd=ROOT, check=False)  # noqa: S603
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(path)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{table(paths)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

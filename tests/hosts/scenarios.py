@@ -5,7 +5,6 @@ They build on each other: the order is that of a reader, and a page is too dear 
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 import pytest
@@ -105,7 +104,7 @@ class Scenarios:
         scenario = request.node.originalname.removeprefix("test_").replace("_", "-")
         call = getattr(request.node, "callspec", None)
         for kind in [call.params["kind"]] if call else KINDS:
-            record_property("host", json.dumps([self.host.name, kind, scenario]))
+            record_property("host", [self.host.name, kind, scenario])
 
     def views(self, kind: str) -> tuple[Locator, Locator]:
         """Both views of a widget, once every widget has two."""
@@ -169,7 +168,7 @@ class Scenarios:
         """The scoreboard begins with an error."""
         for view in self.views(kind):
             if kind == "scoreboard":
-                record_property("host", json.dumps([self.host.name, kind, "error"]))
+                record_property("host", [self.host.name, kind, "error"])
                 expect(view.get_by_role("alert")).to_contain_text("holiday", timeout=PATIENCE)
             else:
                 self.is_ready(view)

@@ -1,7 +1,5 @@
 """The widgets in the widget manager that VS Code loads, and in a page whose anywidget is older than the kernel's."""
 
-import json
-
 from playwright.sync_api import expect
 
 from tests.hosts.scenarios import HANDLING, Scenarios
@@ -16,7 +14,7 @@ class TestVisualStudio(Scenarios):
         record_property("fallback", "anywidget 0.9 in the page")
         for kind in KINDS:
             for scenario in ("render", "kernel", "views"):
-                record_property("host", json.dumps(["VS Code's widget manager, anywidget 0.9", kind, scenario]))
+                record_property("host", ["VS Code's widget manager, anywidget 0.9", kind, scenario])
         live, type(self).page = self.page, self.page.context.new_page()
         try:
             self.running.open(self.page, "?anywidget=old")
