@@ -29,6 +29,7 @@ class Handling(NamedTuple):
     """What is clicked before the handle is there."""
 
 
+SCENARIOS = ("render", "kernel", "drag", "views", "error", "theme", "re-run", "restart")
 CLASS = "class to explain"
 HANDLING = {
     "heatmap": Handling(".xw-map-layer, .xw-legend", ".xw-clip", 0.7, ("method", "saliency"), (CLASS, "3")),
@@ -103,6 +104,8 @@ class Scenarios:
     def reported(self, request: Any, record_property: Any) -> None:
         scenario = request.node.originalname.removeprefix("test_").replace("_", "-")
         call = getattr(request.node, "callspec", None)
+        if scenario not in SCENARIOS:
+            return
         for kind in [call.params["kind"]] if call else KINDS:
             record_property("host", [self.host.name, kind, scenario])
 

@@ -11,7 +11,6 @@ class TestVisualStudio(Scenarios):
 
     def test_old_anywidget(self, record_property):
         """One that cannot compose widgets, as on hubs: each widget brings its own code."""
-        record_property("fallback", "anywidget 0.9 in the page")
         for kind in KINDS:
             for scenario in ("render", "kernel", "views"):
                 record_property("host", ["VS Code's widget manager, anywidget 0.9", kind, scenario])
