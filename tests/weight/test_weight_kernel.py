@@ -1,6 +1,8 @@
 """What stays in the kernel when cells with widgets are run again and again: nothing."""
 
+import builtins
 import gc
+import sys
 import threading
 import time
 from collections import Counter
@@ -35,8 +37,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shell() -> Iterator[Any]:
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """IPython as a notebook has it, with its history of outputs."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # IPython puts its own there
+    monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
     quiet = Config({"HistoryManager": {"enabled": False}})
     yield InteractiveShell.instance(config=quiet, user_ns={})
     InteractiveShell.clear_instance()
