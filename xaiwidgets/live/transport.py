@@ -41,7 +41,8 @@ def quantise(values: NDArray[np.floating[Any]], precision: Precision = "int8") -
         # scaled to ±1 first: tiny gradients would underflow float16
         return (values / (largest or 1.0)).astype("<f2"), largest or 1.0
     # in double: the steps of a map of subnormal float32 values are no float32 numbers
-    return np.rint(values.astype(np.float64) / scale).astype(np.int8), scale
+    with np.errstate(over="ignore"):  # numpy 1 divides empty lanes of its vectors too, by steps as small as these
+        return np.rint(values.astype(np.float64) / scale).astype(np.int8), scale
 
 
 def pack(maps: Sequence[Map], precision: Precision = "int8") -> tuple[list[dict[str, Any]], bytes]:
