@@ -64,7 +64,7 @@ build: js/node_modules/.all
 
 # executed, with static pictures and without widget state: small, and readable on a code host
 notebooks: $(VENV)/.test
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb notebooks/course/*.ipynb
 
 # the documentation as a site in build/docs, with live widgets; no network, warnings are errors
 docs: $(VENV)/.test
