@@ -55,13 +55,13 @@ class BoardState(ExplainWidget):
     curve_data = traitlets.Bytes().tag(sync=True)
     maps = traitlets.Dict({"shapes": [], "pool": 1, "entries": {}}).tag(sync=True)
     map_data = traitlets.Bytes().tag(sync=True)
-    agreement = traitlets.Dict({"keys": [], "mean": [], "each": []}).tag(sync=True)
+    agreement: Any = traitlets.Dict({"keys": [], "mean": [], "each": []}).tag(sync=True)
 
     selection: Any = traitlets.List().tag(sync=True)
     input = traitlets.Int(0, min=0).tag(sync=True)
     tab = traitlets.Enum(("maps", "pair", "curves", "agreement"), "maps").tag(sync=True)
     sort = traitlets.Dict({"by": "", "reverse": False}).tag(sync=True)
-    hidden = traitlets.Dict({"entries": [], "columns": []}).tag(sync=True)
+    hidden: Any = traitlets.Dict({"entries": [], "columns": []}).tag(sync=True)
     pair: Any = traitlets.List().tag(sync=True)
     pair_view = traitlets.Enum(("side", "wipe", "flicker", "difference"), "side").tag(sync=True)
     display = traitlets.Dict(dict(DISPLAY)).tag(sync=True)
@@ -84,4 +84,4 @@ class BoardState(ExplainWidget):
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             if value not in CHOICES[name] if name in CHOICES else not number:
                 raise traitlets.TraitError(f"display[{name!r}] cannot be {value!r}")
-        return DISPLAY | proposal["value"]
+        return {**DISPLAY, **proposal["value"]}

@@ -40,7 +40,7 @@ def photos(image: Any) -> tuple[list[Pixels], str]:
         raise InputError("image_range", "image= holds NaN or infinity")
     low, high = float(batch.min()), float(batch.max())
     if low >= 0 and 2 * COLOURS[-1] < high <= BYTE:  # no normalisation reaches so far
-        batch = batch / BYTE
+        batch = (batch / BYTE).astype(batch.dtype)
     return pictures(torch.from_numpy(np.ascontiguousarray(batch)))
 
 

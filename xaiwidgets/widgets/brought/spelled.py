@@ -29,11 +29,11 @@ def tokens_of(words: Sequence[str], part: Part = "prompt", text: str | None = No
     if text is None:
         text = b"".join(contents).decode("utf-8", "replace")
     elif own:
-        return _with_special(tokenize(text, own), words, places)  # type: ignore[arg-type]  # a list of words is a tokenizer, too
+        return _with_special(tokenize(text, own), words, places)  # a list of words is a tokenizer, too
     try:
         pieces = [content.decode("utf-8") for content in contents]
     except UnicodeDecodeError:  # a token is only a part of a character
-        return _with_special(tokenize(text, own), words, places)  # type: ignore[arg-type]
+        return _with_special(tokenize(text, own), words, places)
     items, place = [], 0
     for piece, word in zip(pieces, own, strict=True):
         gap = len(piece) - len(piece.lstrip(" ")) if piece.strip(" ") else 0

@@ -172,8 +172,9 @@ class BroughtStrip(Shelf, TokenStrip):
         question = choice.question(index, self.labels)
         if span is None:
             return question
-        tokens = self._answers.subject(index).tokens
-        first = len(tokens) - self._answers.subject(index).outputs
+        subject: Any = self._answers.subject(index)  # of texts that were brought: it knows its outputs
+        tokens = subject.tokens
+        first = len(tokens) - subject.outputs
         own = tokens.items[first + span[0] : first + span[1] + 1]
         text = tokens.text[own[0].start : own[-1].end].strip() or own[0].surface
         return question | {"target": None, "target_label": f'"{encodable(surface(text))}"'}
