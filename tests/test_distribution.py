@@ -101,8 +101,8 @@ def test_git_does_not_hold_what_is_built():
 @pytest.mark.parametrize("kind", PARTS)
 def test_what_a_widget_loads_is_small(kind):
     sizes = {name: len(gzip.compress((STATIC / name).read_bytes())) for name in ["assemble.js", *PARTS[kind]]}
-    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 52_000
-    assert sum(sizes.values()) <= 60_000
+    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 53_000
+    assert sum(sizes.values()) <= 61_000
 
 
 def test_it_installs_with_no_node_on_path(tmp_path):
