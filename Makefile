@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test checks vitest pytest test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
+.PHONY: demo test checks vitest pytest test-hosts test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -35,7 +35,12 @@ vitest: js/node_modules/.all
 	$(NPM) test
 
 pytest: $(VENV)/.test browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=tests/hosts --ignore=tests/weight/test_weight_page.py \
+	  tests notebooks/*.ipynb
+
+# an optional job: every widget in every host, what pages keep, and the course as a reader runs it; some minutes
+test-hosts: $(VENV)/.test browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/hosts tests/weight notebooks/course
 
 # an optional job: half a gigabyte to install, and a cluster that wants a quiet machine
 test-ray: $(VENV)/.test

@@ -173,10 +173,10 @@ def test_an_error_says_what_to_do_and_loses_nothing(lab, page):
 
 
 def test_a_saved_notebook_still_scrubs(lab, page):
+    page.goto("about:blank")  # a page that has opened other notebooks may not save the state of this one
     explorer(lab, page, "saved.ipynb", EXPLORE.replace("\nw", "\nw.wait(); w.compare(); w.wait()\nw"))
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    page.wait_for_timeout(1500)
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
     open_notebook(page, lab.address("saved.ipynb"), run=False)
     expect(page.locator(".xw-widget")).to_have_count(1, timeout=60_000)
     widget = page.locator(".xw-widget")
