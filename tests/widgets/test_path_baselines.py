@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import xaiwidgets as xw
 from xaiwidgets.engine.inputs import read_inputs
+from xaiwidgets.widgets.colours import fit_colours, parse_colour, write_colour
 from xaiwidgets.widgets.images import IMAGENET_MEAN, IMAGENET_STD, pictures
-from xaiwidgets.widgets.path.colours import fit_colours, parse_colour, write_colour
 from xaiwidgets.widgets.path.gallery import Gallery
 from xaiwidgets.widgets.path.image import ImageSubject
 from xaiwidgets.widgets.path.kinds import image_kinds

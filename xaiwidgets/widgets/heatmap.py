@@ -19,10 +19,10 @@ from xaiwidgets.live.jobs import LatestJob, State, Token
 from xaiwidgets.live.render import DISPLAY, block_sums, check_display, clip_range
 from xaiwidgets.live.transport import Map, pack, pack_labels
 from xaiwidgets.widgets import words
+from xaiwidgets.widgets.colours import fit_colours
 from xaiwidgets.widgets.errors import explain_error
 from xaiwidgets.widgets.explanations import Explanation, Explanations, Request
 from xaiwidgets.widgets.figure import figure, strongest
-from xaiwidgets.widgets.path.colours import fit_colours
 from xaiwidgets.widgets.provenance import provenance
 from xaiwidgets.widgets.reductions import REDUCTIONS, reduce_all
 from xaiwidgets.widgets.regions import blur_region, check_region

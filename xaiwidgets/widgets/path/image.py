@@ -18,11 +18,11 @@ from xaiwidgets.engine.registry import find_method
 from xaiwidgets.live import pictures
 from xaiwidgets.methods.sample_walk import noisy_copies
 from xaiwidgets.metrics.case import Case
+from xaiwidgets.widgets.colours import fit_colours, parse_colour, write_colour
 from xaiwidgets.widgets.images import Pixels, as_pixels
 from xaiwidgets.widgets.images import pictures as views_of
 from xaiwidgets.widgets.trust.tested import OF_IMAGES
 
-from .colours import fit_colours, parse_colour, write_colour
 from .kinds import BOTH, DISTRIBUTION, PATH, image_kinds
 from .subject import DISTRIBUTION_DRAWS, Entry, Look
 
