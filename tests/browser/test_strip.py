@@ -108,7 +108,7 @@ def test_generated_tokens_candidates_and_the_matrix(lab, page):
     attribute = widget.locator(".xw-matrix-progress button")
     if attribute.count():
         attribute.click()
-    assert becomes(lab, page, "len(w.matrix_meta['have']) == len(w.tokens) - w.n_prompt", True)
+    assert becomes(lab, page, "len(w.matrix_meta.get('have', [])) == len(w.tokens) - w.n_prompt", True)
     expect(widget.get_by_role("grid")).to_be_visible()
 
 
