@@ -8,6 +8,8 @@ const SAVE_EVERY_MS = 100;
 
 export class Bridge {
   readonly #signals = new Map<string, Signal<unknown>>();
+  /** What was written and waits to be saved. */
+  readonly #unsaved = new Map<string, unknown>();
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -15,7 +17,7 @@ export class Bridge {
     readonly lifetime: AbortSignal,
   ) {
     // What is still waiting is saved when the view goes; nothing waits, nothing is sent.
-    lifetime.addEventListener("abort", () => this.#saveTimer !== undefined && this.saveNow(), { once: true });
+    lifetime.addEventListener("abort", () => this.#unsaved.size > 0 && this.saveNow(), { once: true });
   }
 
   /** The signal of a trait. `fallback` stands in while the trait is absent (an older kernel side). */
@@ -29,6 +31,8 @@ export class Bridge {
       this.model,
       `change:${name}`,
       () => {
+        // The kernel's echo of an earlier save must not take back what was written since, or the next write builds on it.
+        if (this.#unsaved.has(name)) this.model.set(name, this.#unsaved.get(name));
         made.value = read();
       },
       this.lifetime,
@@ -38,13 +42,15 @@ export class Bridge {
 
   /** Set a trait now for every view of this page, and save it to the kernel soon. */
   write(name: string, value: unknown): void {
+    this.#unsaved.set(name, value);
     this.model.set(name, value);
     this.#saveTimer ??= setTimeout(() => this.saveNow(), SAVE_EVERY_MS);
   }
 
   saveNow(): void {
-    if (this.#saveTimer !== undefined) clearTimeout(this.#saveTimer);
+    clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
+    this.#unsaved.clear();
     this.model.save_changes();
   }
 
