@@ -156,7 +156,7 @@ describe("display", () => {
     await mount({ display: { clip: 99.5 } });
     press("ArrowLeft", {}, ".xw-clip");
     expect(model.get("display")).toMatchObject({ clip: 99.4 });
-    await settled();
+    await vi.waitFor(() => expect(model.saves).toBe(1));
     model.set("display", { clip: 99.4, scale_mode: "fixed", range: 2 });
     await settled();
     press("ArrowRight", {}, ".xw-clip");

@@ -1,16 +1,12 @@
 // Every key of the scoreboard: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, used } from "../lib/keys";
+import { type Binding, baseBindings, next, toggle, used } from "../lib/keys";
 import type { BoardStore } from "./store";
 import { TABS } from "./tabs";
 import type { Scale } from "./traits";
 import { SCALE_TITLES } from "./words";
 
 const SCALES: readonly Scale[] = ["share", "own", "value"];
-
-function next<T>(list: readonly T[], current: T): T {
-  return list[(list.indexOf(current) + 1) % list.length] ?? current;
-}
 
 /** Close the innermost thing that is open; false if nothing is. */
 function release(store: BoardStore): boolean {
@@ -149,27 +145,13 @@ function views(store: BoardStore): Binding[] {
   ];
 }
 
-function panels(store: BoardStore): Binding[] {
-  const toggles = [
-    ["d", "which rows and columns are shown", store.columnsOpen],
-    ["e", "export", store.exportOpen],
-  ] as const;
-  return toggles.map(([key, help, open]) => ({
-    keys: [key],
-    print: key,
-    help,
-    run: used(() => {
-      open.value = !open.value;
-    }),
-  }));
-}
-
 export function boardBindings(store: BoardStore): Binding[] {
   return [
     ...table(store),
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...views(store),
-    ...panels(store),
+    toggle("d", "which rows and columns are shown", store.columnsOpen),
+    toggle("e", "export", store.exportOpen),
   ];
 }

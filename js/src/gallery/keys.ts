@@ -1,29 +1,19 @@
 // Every key of the gallery: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, used } from "../lib/keys";
+import { type Binding, baseBindings, digits, listKeys, next, toggle, used } from "../lib/keys";
 import type { GalleryStore } from "./store";
 import type { ScoreMode, Tab } from "./traits";
 import { VERDICTS } from "./verdicts";
 import { MODE_TITLES } from "./words";
 
-const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4"];
 const TABS: readonly Tab[] = ["influence", "triage", "map"];
 
-function next<T>(list: readonly T[], current: T): T {
-  return list[(list.indexOf(current) + 1) % list.length] ?? current;
-}
-
-/** Keys that the cards take themselves: here for the help. */
-function cardKeys(print: string, keys: string[], help: string): Binding {
-  return { keys, print, help, onMap: true, run: () => false };
-}
-
 const CARDS: readonly Binding[] = [
-  cardKeys("← → ↑ ↓", ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], "from card to card"),
-  cardKeys("⇧ arrows", ["Shift+ArrowLeft"], "select a range; on the data map, draw a box"),
-  cardKeys("Home End", ["Home", "End"], "first or last card"),
-  cardKeys("+ −", ["+", "-"], "data map: zoom to the box, and back"),
-  cardKeys("PgUp PgDn", ["PageUp", "PageDown"], "previous or next cards"),
+  listKeys("← → ↑ ↓", ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], "from card to card"),
+  listKeys("⇧ arrows", ["Shift+ArrowLeft"], "select a range; on the data map, draw a box"),
+  listKeys("Home End", ["Home", "End"], "first or last card"),
+  listKeys("+ −", ["+", "-"], "data map: zoom to the box, and back"),
+  listKeys("PgUp PgDn", ["PageUp", "PageDown"], "previous or next cards"),
 ];
 
 /** Judge what is meant; after a single one, go on to the next. */
@@ -78,7 +68,7 @@ function cards(store: GalleryStore): Binding[] {
       run: withFocused(store, (id) => store.toggle(id)),
     },
     {
-      keys: DIGITS,
+      keys: digits(4),
       print: "1 2 3 4",
       help: "keep, relabel, drop, unsure; then the next card",
       run: (key) => judge(store, key),
@@ -144,22 +134,6 @@ function views(store: GalleryStore): Binding[] {
   ];
 }
 
-function panels(store: GalleryStore): Binding[] {
-  const toggles = [
-    ["d", "settings of the method", store.moreOpen],
-    ["t", "the values as a table", store.tableOpen],
-    ["e", "export", store.exportOpen],
-  ] as const;
-  return toggles.map(([key, help, open]) => ({
-    keys: [key],
-    print: key,
-    help,
-    run: used(() => {
-      open.value = !open.value;
-    }),
-  }));
-}
-
 export function galleryBindings(store: GalleryStore): Binding[] {
   return [
     ...CARDS,
@@ -167,6 +141,8 @@ export function galleryBindings(store: GalleryStore): Binding[] {
     ...baseBindings(store),
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...views(store),
-    ...panels(store),
+    toggle("d", "settings of the method", store.moreOpen),
+    toggle("t", "the values as a table", store.tableOpen),
+    toggle("e", "export", store.exportOpen),
   ];
 }

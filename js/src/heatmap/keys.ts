@@ -1,6 +1,6 @@
 // Every key of the heatmap: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, testBinding, usable, used } from "../lib/keys";
+import { type Binding, baseBindings, classBindings, next, testBinding, toggle, usable, used } from "../lib/keys";
 import type { Display, Sign, View } from "../lib/traits";
 import { moveCursor, moveToRank, moveToRowEnd, toggleRegion } from "./movement";
 import type { HeatmapStore } from "./store";
@@ -14,11 +14,6 @@ const ARROWS: Record<string, [number, number]> = {
   ArrowDown: [0, 1],
 };
 const PANS: Record<string, [number, number]> = { h: [-0.2, 0], l: [0.2, 0], k: [0, -0.2], j: [0, 0.2] };
-const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "Digit7", "Digit8", "Digit9"];
-
-function next<T>(list: readonly T[], current: T): T {
-  return list[(list.indexOf(current) + 1) % list.length] ?? current;
-}
 
 function show(store: HeatmapStore, patch: Partial<Display>, spoken: string): void {
   store.show(patch);
@@ -38,14 +33,6 @@ function release(store: HeatmapStore): boolean {
   else if (store.tableOpen.value) store.tableOpen.value = false;
   else return false;
   return true;
-}
-
-function classBinding(store: HeatmapStore, act: (id: number) => void): (key: string) => boolean {
-  return (key) => {
-    const chosen = store.classes.value[Number(key.at(-1)) - 1];
-    if (chosen) act(chosen.id);
-    return chosen !== undefined;
-  };
 }
 
 function fadeOpacity(store: HeatmapStore, step: number): void {
@@ -80,53 +67,12 @@ function displayBindings(store: HeatmapStore): Binding[] {
       help: "less or more opacity",
       run: used((key) => fadeOpacity(store, key === "[" ? -0.05 : 0.05)),
     },
-    {
-      keys: ["f"],
-      print: "f",
-      help: "hide or show the map",
-      run: used(() => {
-        store.mapHidden.value = !store.mapHidden.value;
-      }),
-    },
-    {
-      keys: ["t"],
-      print: "t",
-      help: "table of the strongest units",
-      run: used(() => {
-        store.tableOpen.value = !store.tableOpen.value;
-      }),
-    },
-    {
-      keys: ["d"],
-      print: "d",
-      help: "more display controls",
-      run: used(() => {
-        store.moreOpen.value = !store.moreOpen.value;
-      }),
-    },
-    {
-      keys: ["e"],
-      print: "e",
-      help: "export",
-      run: used(() => {
-        store.exportOpen.value = !store.exportOpen.value;
-      }),
-    },
+    toggle("f", "hide or show the map", store.mapHidden),
+    toggle("t", "table of the strongest units", store.tableOpen),
+    toggle("d", "more display controls", store.moreOpen),
+    toggle("e", "export", store.exportOpen),
     { keys: ["0", "Digit0"], print: "0", help: "whole picture, no zoom", run: used(() => store.zoom.reset()) },
-    {
-      keys: DIGITS,
-      print: "1 … 9",
-      help: "explain that class",
-      asks: true,
-      run: classBinding(store, (id) => store.explain(id)),
-    },
-    {
-      keys: DIGITS.map((key) => `Shift+${key}`),
-      print: "⇧ 1 … 9",
-      help: "contrast with that class",
-      asks: true,
-      run: classBinding(store, (id) => store.contrast(id)),
-    },
+    ...classBindings(store),
   ];
 }
 

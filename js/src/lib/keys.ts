@@ -1,5 +1,6 @@
 // Keys work while the focus is inside the widget. The same table dispatches them and fills the help.
 
+import type { Signal } from "@preact/signals";
 import type { BaseStore } from "./base-store";
 
 export interface Binding {
@@ -71,18 +72,58 @@ export const used =
     return true;
   };
 
+/** What follows in a list that begins again at its end. */
+export function next<T>(list: readonly T[], current: T, step = 1): T {
+  return list[(list.indexOf(current) + step + list.length) % list.length] ?? current;
+}
+
+/** The digits from 1 to `count`. */
+export const digits = (count: number): string[] => Array.from({ length: count }, (_, place) => `Digit${place + 1}`);
+
+/** Keys that a list of cards or tokens takes itself: here for the help. */
+export const listKeys = (print: string, keys: string[], help: string): Binding => ({
+  keys,
+  print,
+  help,
+  onMap: true,
+  run: () => false,
+});
+
+/** A letter that opens and closes something. */
+export const toggle = (key: string, help: string, open: Signal<boolean>, asks = false): Binding => ({
+  keys: [key],
+  print: key,
+  help,
+  asks,
+  run: used(() => {
+    open.value = !open.value;
+  }),
+});
+
+/** Digits choose among the classes that are listed. */
+export function classBindings(store: BaseStore): Binding[] {
+  const byClass = (act: (id: number) => void) => (key: string) => {
+    const chosen = store.classes.value[Number(key.at(-1)) - 1];
+    if (chosen) act(chosen.id);
+    return chosen !== undefined;
+  };
+  const keys = digits(9);
+  return [
+    { keys, print: "1 … 9", help: "explain that class", asks: true, run: byClass((id) => store.explain(id)) },
+    {
+      keys: keys.map((key) => `Shift+${key}`),
+      print: "⇧ 1 … 9",
+      help: "contrast with that class",
+      asks: true,
+      run: byClass((id) => store.contrast(id)),
+    },
+  ];
+}
+
 /** The keys of every widget. */
 export function baseBindings(store: BaseStore): Binding[] {
   return [
-    {
-      keys: ["?"],
-      print: "?",
-      help: "show or hide this help",
-      run: () => {
-        store.helpOpen.value = !store.helpOpen.value;
-        return true;
-      },
-    },
+    toggle("?", "show or hide this help", store.helpOpen),
     {
       keys: ["Enter"],
       print: "⏎",

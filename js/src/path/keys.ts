@@ -1,6 +1,6 @@
 // Every key of the path explorer: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, testBinding, used } from "../lib/keys";
+import { type Binding, baseBindings, digits, testBinding, toggle, used } from "../lib/keys";
 import type { PathStore } from "./store";
 import { baselineName, formatAlpha } from "./words";
 
@@ -18,7 +18,6 @@ const WINDOW_STEPS: Readonly<Record<string, readonly [start: number, end: number
   "<": [0, -0.02],
   ">": [0, 0.02],
 };
-const PANELS = ["Digit1", "Digit2", "Digit3", "Digit4"];
 
 function moveWindow(store: PathStore, key: string): void {
   const [byStart, byEnd] = WINDOW_STEPS[key] ?? [0, 0];
@@ -38,7 +37,7 @@ function stepBaseline(store: PathStore, step: 1 | -1): void {
   if (baseline) store.announcer.say(baselineName(baseline, store.mode.value));
 }
 
-function toggle(store: PathStore, name: "blind" | "disagreement", words: string): void {
+function toggleLayer(store: PathStore, name: "blind" | "disagreement", words: string): void {
   const on = !store.display.value[name];
   store.show({ [name]: on });
   store.announcer.say(`${words} ${on ? "on" : "off"}`);
@@ -105,12 +104,12 @@ export function pathBindings(store: PathStore): Binding[] {
       help: "next or previous baseline",
       run: used((key) => stepBaseline(store, key === "b" ? 1 : -1)),
     },
-    { keys: ["x"], print: "x", help: "blind spot", run: used(() => toggle(store, "blind", "blind spot")) },
+    { keys: ["x"], print: "x", help: "blind spot", run: used(() => toggleLayer(store, "blind", "blind spot")) },
     {
       keys: ["d"],
       print: "d",
       help: "disagreement of the baselines",
-      run: used(() => toggle(store, "disagreement", "disagreement")),
+      run: used(() => toggleLayer(store, "disagreement", "disagreement")),
     },
     {
       keys: ["f"],
@@ -133,7 +132,7 @@ export function pathBindings(store: PathStore): Binding[] {
       }),
     },
     {
-      keys: PANELS,
+      keys: digits(4),
       print: "1 2 3 4",
       help: "go to that panel",
       run: (key) => {
@@ -142,21 +141,7 @@ export function pathBindings(store: PathStore): Binding[] {
         return panel !== null;
       },
     },
-    {
-      keys: ["t"],
-      print: "t",
-      help: "the curves as a table",
-      run: used(() => {
-        store.tableOpen.value = !store.tableOpen.value;
-      }),
-    },
-    {
-      keys: ["e"],
-      print: "e",
-      help: "export",
-      run: used(() => {
-        store.exportOpen.value = !store.exportOpen.value;
-      }),
-    },
+    toggle("t", "the curves as a table", store.tableOpen),
+    toggle("e", "export", store.exportOpen),
   ];
 }

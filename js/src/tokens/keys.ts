@@ -1,6 +1,16 @@
 // Every key of the token strip: one table for the keyboard and for the help.
 
-import { type Binding, baseBindings, testBinding, usable, used } from "../lib/keys";
+import {
+  type Binding,
+  baseBindings,
+  classBindings,
+  listKeys,
+  next,
+  testBinding,
+  toggle,
+  usable,
+  used,
+} from "../lib/keys";
 import { endSearch } from "./search";
 import type { TokenStore } from "./store";
 import type { GroupMode, Show, Task } from "./traits";
@@ -8,17 +18,12 @@ import { countOfUnits, shareText, unitWord, valueText } from "./words";
 
 const MODES: readonly GroupMode[] = ["token", "word", "sentence", "line", "paragraph", "regex"];
 const SHOWS: readonly Show[] = ["bars", "tint", "underline"];
-const DIGITS = ["Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "Digit7", "Digit8", "Digit9"];
 /** How many of the strongest stand out, from step to step. */
 const LADDER = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000];
 
 /** Some only make sense for one task. */
 interface TokenBinding extends Binding {
   task?: Task;
-}
-
-function next<T>(list: readonly T[], current: T, step = 1): T {
-  return list[(list.indexOf(current) + step + list.length) % list.length] ?? current;
 }
 
 /** Change what the list is made of. If the keyboard is in it, it stays at the same place of the text. */
@@ -65,11 +70,6 @@ function release(store: TokenStore): boolean {
   else if (panel) panel.value = false;
   else return false;
   return true;
-}
-
-/** Keys that the list of tokens takes itself: here for the help. */
-function listKeys(print: string, keys: string[], help: string): Binding {
-  return { keys, print, help, onMap: true, run: () => false };
 }
 
 const LIST: readonly Binding[] = [
@@ -184,11 +184,6 @@ function reading(store: TokenStore): TokenBinding[] {
 }
 
 function asking(store: TokenStore): TokenBinding[] {
-  const byClass = (act: (id: number) => void) => (key: string) => {
-    const chosen = store.classes.value[Number(key.at(-1)) - 1];
-    if (chosen) act(chosen.id);
-    return chosen !== undefined;
-  };
   return [
     { keys: ["f"], print: "f", help: "go to what could be contrasted with", asks: true, run: () => focusFoils(store) },
     { keys: ["w"], print: "w", help: "mask the phrase and ask again", asks: true, run: () => askForMask(store) },
@@ -204,41 +199,8 @@ function asking(store: TokenStore): TokenBinding[] {
         return true;
       },
     },
-    {
-      keys: DIGITS,
-      print: "1 … 9",
-      help: "explain that class",
-      asks: true,
-      task: "classify",
-      run: byClass((id) => store.explain(id)),
-    },
-    {
-      keys: DIGITS.map((key) => `Shift+${key}`),
-      print: "⇧ 1 … 9",
-      help: "contrast with that class",
-      asks: true,
-      task: "classify",
-      run: byClass((id) => store.contrast(id)),
-    },
+    ...classBindings(store).map((binding) => ({ ...binding, task: "classify" as const })),
   ];
-}
-
-function panels(store: TokenStore): Binding[] {
-  const toggles = [
-    ["i", "edit the text", store.editOpen],
-    ["d", "more display controls", store.moreOpen],
-    ["t", "the values as a table", store.tableOpen],
-    ["e", "export", store.exportOpen],
-  ] as const;
-  return toggles.map(([key, help, open]) => ({
-    keys: [key],
-    print: key,
-    help,
-    asks: open === store.editOpen,
-    run: used(() => {
-      open.value = !open.value;
-    }),
-  }));
 }
 
 export function tokenBindings(store: TokenStore): Binding[] {
@@ -247,7 +209,10 @@ export function tokenBindings(store: TokenStore): Binding[] {
     { keys: ["Escape"], print: "Esc", help: "close, release or cancel", run: () => release(store) },
     ...reading(store),
     ...asking(store),
-    ...panels(store),
+    toggle("i", "edit the text", store.editOpen, true),
+    toggle("d", "more display controls", store.moreOpen),
+    toggle("t", "the values as a table", store.tableOpen),
+    toggle("e", "export", store.exportOpen),
     testBinding(store),
     ...LIST,
   ];
