@@ -1,6 +1,6 @@
 """What is known of measuring explanations, found again: `python -m benchmarks metrics`, ten minutes on a CPU.
 
-`python -m benchmarks.metrics` writes the same numbers as tables into docs/metrics.md. tests/metrics/test_metric_findings.py holds a
+`python -m benchmarks.metrics` writes the same numbers as tables into docs/metrics/index.md. tests/metrics/test_metric_findings.py holds a
 smaller edition to the same findings.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.beside import peers
 from benchmarks.measure import SHARED, Row, Skip
 
-PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+PAGE = Path(__file__).parents[1] / "docs" / "metrics" / "index.md"
 ZEROS = {"baseline": "zeros"}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "Shapley values": ("shapley", {"regions": "pixel", "samples": 512, **ZEROS}),

@@ -38,7 +38,12 @@ def load(path: Path) -> ModuleType:
 def listed() -> set[str]:
     """The pages in the contents."""
     trees = re.findall(r"```\{toctree\}\n(.*?)```", (DOCS / "index.md").read_text(encoding="utf-8"), re.DOTALL)
-    return {line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")}
+    named = {line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")}
+    below = load(DOCS / "_extensions" / "site_pages.py").BELOW
+    folders = [DOCS / Path(name).parent for name in named if below in (DOCS / f"{name}.md").read_text(encoding="utf-8")]
+    return named | {
+        page.relative_to(DOCS).with_suffix("").as_posix() for folder in folders for page in folder.glob("*.md")
+    }
 
 
 def names_of(page: Path) -> str:

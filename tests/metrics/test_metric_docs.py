@@ -1,4 +1,4 @@
-"""docs/metrics.md lists exactly the metrics there are, as they describe themselves, and the fills and controls."""
+"""docs/metrics lists exactly the metrics there are, as they describe themselves, and the fills and controls."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from xaiwidgets.metrics.fills import FillName
 from xaiwidgets.metrics.registry import CONTROLS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-TEXT = (DOCS / "metrics.md").read_text(encoding="utf-8")
+TEXT = (DOCS / "metrics" / "index.md").read_text(encoding="utf-8")
 
 
 def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("metric_table", DOCS / "metric_table.py")
+    spec = importlib.util.spec_from_file_location("metric_pages", DOCS / "metric_pages.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,11 +29,14 @@ def ours():
     return [metric for metric in xw.metrics() if metric.run.__module__.startswith("xaiwidgets.")]
 
 
-def test_the_table_is_that_of_the_metrics():
+def test_the_pages_say_of_the_metrics_what_they_say_themselves():
     section = TEXT.partition("<!-- metrics -->")[2].partition("<!-- /metrics -->")[0]
-    listed = re.findall(r"^\| `(\w+)` <br>", section, re.MULTILINE)
-    assert sorted(listed) == sorted(metric.name for metric in ours())
-    assert _script().updated() == TEXT, "run: python docs/metric_table.py"
+    listed = re.findall(r"^\| \[`(\w+)`\]\((\w+)\.md\) <br>", section, re.MULTILINE)
+    assert sorted(listed) == sorted((metric.name, metric.name) for metric in ours())
+    pages = _script().updated()
+    assert set(pages) == set((DOCS / "metrics").glob("*.md"))
+    stale = [page.name for page, text in pages.items() if page.read_text(encoding="utf-8") != text]
+    assert not stale, "run: python docs/metric_pages.py"
 
 
 def test_every_fill_and_control_is_described():
