@@ -8,6 +8,7 @@ import torch
 from scipy.stats import spearmanr
 
 from xaiwidgets.api import ParameterError, attribute
+from xaiwidgets.engine.baselines import NAMES
 from xaiwidgets.engine.problem import Problem
 from xaiwidgets.engine.registry import find_method
 from xaiwidgets.metrics.case import Case
@@ -281,10 +282,10 @@ def test_settings_around_the_present_one():
     assert _settings(known["noise"], 0.0, 3, 2.0) == pytest.approx([0, 0.5, 1])
     assert _settings(known["seed"], 7, 3, 2.0) == [7, 8, 9]
     path = {one.name: one for one in find_method("integrated_gradients").parameters}
-    assert _settings(path["baseline"], "mean", 3, 2.0) == ["mean", "zeros", "blur"]
+    assert _settings(path["baseline"], "mean", 3, 2.0, NAMES) == ["mean", "zeros", "blur"]
     given = torch.zeros(1)
-    assert _settings(path["baseline"], given, 2, 2.0)[0] is given
-    assert _settings(find_method("saliency").parameters[0], True, 5, 2.0) == [True, False]
+    assert _settings(path["baseline"], given, 2, 2.0, NAMES)[0] is given
+    assert _settings(find_method("saliency").parameters[0], True, 5, 2.0, (False, True)) == [True, False]
 
 
 def test_a_linear_model_has_no_settings():
@@ -339,6 +340,22 @@ def test_what_is_set_by_itself():
         found = case(method, lambda x: x.flatten(1).sum(1), torch.rand(1, 1, 4, 4), **parameters)
         reading = next(sam(found, settings=2, deletion=False))
         assert all(label.startswith(f"{name}=") for label in reading.maps)
+
+
+def test_tables_have_no_blur():
+    found = case("integrated_gradients")
+    reading = last(sam(found, deletion=False))
+    names = ("zeros", "mean", "uniform", "gaussian", "max_distance")
+    assert list(reading.maps) == [f"baseline={name}" for name in names]
+    maps = [attribute(quadratic, X, method="integrated_gradients", baseline=name).values[0] for name in names]
+    alike = [spearmanr(one, two).statistic for one, two in combinations(maps, 2)]
+    torch.testing.assert_close(reading.values[0], torch.tensor(np.mean(alike)))
+
+
+def test_nothing_beside_the_present_setting():
+    reading = last(sam(case("smoothgrad", samples=2), parameter="samples", spread=1.1))
+    assert reading.values.isnan().all()
+    assert "no other setting of samples" in reading.notes[0]
 
 
 def test_nothing_to_set():

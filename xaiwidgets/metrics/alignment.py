@@ -29,9 +29,9 @@ def saliency_alignment(
 
         |⟨x, g⟩| / ‖g‖₂
 
-    in units of the input; with `relative` divided by ‖x‖₂. For g the gradient of the score this is how far a linear model
-    would be from score 0, a bound on the distance of the nearest adversarial input. Shares of the score are turned into
-    sensitivities first (the notes say how). It depends on where the input has its zero. NaN for a map of zeros.
+    in units of the input; with `relative` divided by ‖x‖₂. For the gradient of a linear score without a constant it is the
+    distance from the input to where the score is 0; a constant shifts that place, and is not seen. Shares of the score are
+    turned into sensitivities first (the notes say how). It depends on where the input has its zero. NaN for a map of zeros.
     """
     sensitivities, notes = local_map(case)
     g = sensitivities.flatten(1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from xaiwidgets.engine.errors import InputError
 
 from .case import Case
+from .registry import Reading
 
 Form = Literal["per_unit", "share", "place"]
 
@@ -70,6 +71,12 @@ def undefined(values: Tensor, why: str) -> tuple[str, ...]:
     """The note on rows without a value, if there are any."""
     rows = int(values.isnan().sum())
     return (f"Undefined for {rows} of {len(values)} rows: {why}.",) if rows else ()
+
+
+def impossible(case: Case, why: str) -> Reading:
+    """No row has a value."""
+    values = torch.full((case.rows,), torch.nan, dtype=torch.float64)
+    return Reading(values, 1, 1, notes=undefined(values, why))
 
 
 def own_baseline(case: Case) -> Any:

@@ -14,8 +14,8 @@ from xaiwidgets.engine.registry import Parameter
 
 from .agreement import spearman, ssim
 from .case import Case
-from .fills import Fill, Measures
-from .forms import undefined
+from .fills import Fill, Measures, fill_names
+from .forms import impossible, undefined
 from .registry import Note, Range, Reading, metric
 from .removal import area, removal_walk
 from .result import Curve
@@ -61,20 +61,24 @@ def sam(
         mean_{i < j} sim(Φ_i(x), Φ_j(x))
 
     with Spearman's rank correlation, or SSIM of the maps summed over channels (images). Settings of numbers are spread
-    evenly by ratio around the present one; seeds follow each other; choices and baselines are all tried, up to `settings`.
-    The curve `deletion` has the area under the deletion curve for every setting, the notes its standard deviation; the
-    maps are there by setting. NaN for methods without a parameter that could be changed.
+    evenly by ratio around the present one; seeds follow each other; of choices, and of the baselines that fit the input, the
+    first `settings` are tried. The curve `deletion` has the area under the deletion curve for every setting, the notes its
+    standard deviation; the maps are there by setting. NaN for methods without a parameter that could be changed, and where
+    all settings are the same.
     """
     chosen = _parameter(case, parameter)
     if chosen is None:
-        nothing = torch.full((case.rows,), torch.nan, dtype=torch.float64)
-        yield Reading(
-            nothing, 1, 1, notes=undefined(nothing, "the method has no parameter that could be set otherwise")
-        )
+        yield impossible(case, "the method has no parameter that could be set otherwise")
         return
     if similarity == "ssim" and case.problem.points.ndim != 4:
         raise ParameterError("not_an_image", "SSIM compares images", hint='Use similarity="rank".')
-    values = _settings(chosen, case.parameters.get(chosen.name, chosen.default), settings, spread)
+    known = _names(case, chosen)
+    values = _settings(chosen, case.parameters.get(chosen.name, chosen.default), settings, spread, known)
+    if len(values) < 2:
+        yield impossible(
+            case, f"there is no other setting of {chosen.name} to compare with, a larger spread= may have one"
+        )
+        return
     labels = tuple(
         f"{chosen.name}={value:.3g}" if isinstance(value, float) else f"{chosen.name}={value}" for value in values
     )
@@ -126,15 +130,19 @@ def _parameter(case: Case, name: str) -> Parameter | None:
     return known[name]
 
 
-def _settings(parameter: Parameter, present: Any, count: int, spread: float) -> list[Any]:
+def _names(case: Case, parameter: Parameter) -> tuple[Any, ...]:
+    """What could be chosen where there is a choice; a blur only where there are places to blur."""
+    if parameter.kind == "baseline":
+        return NAMES if "blur" in fill_names(case) else tuple(name for name in NAMES if name != "blur")
+    return (False, True) if parameter.kind == "switch" else parameter.choices or ()
+
+
+def _settings(parameter: Parameter, present: Any, count: int, spread: float, known: tuple[Any, ...] = ()) -> list[Any]:
     """At most `count` different values in their order, the present one among them."""
     if parameter.kind == "range":
         return _numbers(parameter, float(present), count, spread)
     if parameter.kind == "seed":
         return [int(present) + step for step in range(count)]
-    known: tuple[Any, ...] = (False, True) if parameter.kind == "switch" else parameter.choices or NAMES
-    if parameter.kind == "baseline":
-        known = NAMES
     is_known = isinstance(present, str | bool) and present in known
     others = [value for value in known if not (is_known and value == present)]
     return [present, *others][:count]

@@ -13,7 +13,7 @@ from xaiwidgets.methods.curves import Bundle, scattered
 from xaiwidgets.methods.walk import SAME
 
 from .case import Case
-from .forms import own_baseline, undefined
+from .forms import impossible, own_baseline, undefined
 from .registry import Note, Range, Reading, metric
 from .result import Curve
 
@@ -47,7 +47,7 @@ def completeness(case: Case, *, baseline: Own = None, relative: Relative = True)
     """
     chosen = own_baseline(case) if baseline is None else baseline
     if chosen is None:
-        yield _impossible(case, "there is no baseline that the sum could be compared with; name one with baseline=")
+        yield impossible(case, "there is no baseline that the sum could be compared with; name one with baseline=")
         return
     notes: tuple[str, ...] = ()
     if case.method is not None and not case.method.complete:
@@ -90,7 +90,7 @@ def pathwise_gap(
     where the score hardly changes.
     """
     if case.method is None or case.method.name not in STRAIGHT:
-        yield _impossible(case, f"not a method that follows the straight path ({', '.join(STRAIGHT)})")
+        yield impossible(case, f"not a method that follows the straight path ({', '.join(STRAIGHT)})")
         return
     bundle = Bundle(case.problem, case.baselines(own_baseline(case) if baseline is None else baseline))
     finest = 1 << ((steps - 1).bit_length() - 1)
@@ -136,8 +136,3 @@ def _divisor(after: Tensor, before: Tensor) -> Tensor:
     change = (after - before).abs()
     enough = (change > 0) & (change >= SAME * torch.maximum(after.abs(), before.abs()))
     return torch.where(enough, change, torch.nan)
-
-
-def _impossible(case: Case, why: str) -> Reading:
-    values = torch.full((case.rows,), torch.nan, dtype=torch.float64)
-    return Reading(values, 1, 1, notes=undefined(values, why))
