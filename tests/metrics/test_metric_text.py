@@ -294,6 +294,16 @@ def test_faithfulness_violations_are_wrong_signs(bag):
     assert last("faithfulness_violation", the_case(bag, values=values)).values[0] == 1
 
 
+def test_a_unit_whose_absence_changes_nothing_is_no_violation(bag):
+    model = copy.deepcopy(bag[0])
+    with torch.no_grad():
+        model.embed.weight[bag[1]("beta")["input_ids"]] = 0
+    question = text_question(model, "alpha gamma beta", bag[1], target=1)
+    for sign in (-1.0, 1.0):
+        case = TextCase(question, torch.tensor([[0.0, 0.0, sign]]))
+        assert last("faithfulness_violation", case, measure="logit").values.tolist() == [0]
+
+
 @pytest.mark.parametrize("name", ["comprehensiveness", "sufficiency", "log_odds", "faithfulness_violation", "deletion"])
 def test_a_row_does_not_depend_on_its_neighbours_or_on_batches(bag, name):
     together = last(name, the_case(bag)).values

@@ -107,7 +107,8 @@ def log_odds(
     direction="lower",
     range=(0.0, 1.0),
     tells="Near 0, what is said to speak for the prediction does so when it is taken away, and what speaks against it likewise.",
-    cannot="Whether the sizes are right, and anything about all other units; by chance it is about one half.",
+    cannot="Whether the sizes are right, and anything about all other units; a unit whose absence changes nothing is never wrong, "
+    "so that chance is one half at most.",
 )
 def faithfulness_violation(
     case: Case,
@@ -120,7 +121,8 @@ def faithfulness_violation(
 
         mean over the `top` units u with the largest |value| of [value(u) · (f(x) - f(x without u)) < 0]
 
-    Values of 0 are left out; NaN for a row that has nothing else. For all inputs, not only texts.
+    Values of 0 are left out; NaN for a row that has nothing else. A change of exactly 0 is no violation. For all inputs, not only
+    texts.
     """
     removal = removal_by(case, fill, case.seed)
     importance, order = case.importance(), case.order(absolute=True)
