@@ -8,14 +8,18 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
-# MathML's brackets grow by themselves
-UNKNOWN = ((re.compile(r"\\[bB]igg?[lr]?(?![a-zA-Z])"), ""), (re.compile(r"\\texttt(?![a-zA-Z])"), r"\\mathtt"))
+KNOWN = (
+    (re.compile(r"\\[bB]igg?[lr]?(?![a-zA-Z])"), ""),  # MathML's brackets grow by themselves
+    (re.compile(r"\\texttt(?![a-zA-Z])"), r"\\mathtt"),
+    (re.compile(r"(\\[dt]?frac) ?(\d)(\d)"), r"\1{\2}{\3}"),  # TeX takes one digit, docutils the whole number
+)
+"""What docutils does not know, or reads otherwise than TeX, and what to write for it."""
 
 
 def mathml(formula: str, *, block: bool) -> str:
     """A formula in TeX as a `<math>` element. Raises MathError where it has a command that is not known."""
-    for unknown, known in UNKNOWN:
-        formula = unknown.sub(known, formula)
+    for written, known in KNOWN:
+        formula = written.sub(known, formula)
     return tex2mathml(formula, as_block=block)
 
 

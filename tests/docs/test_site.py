@@ -107,6 +107,23 @@ def test_a_page_for_the_site_has_frames_anchors_and_links_inside() -> None:
     assert pages.slug("What a score means") == "what-a-score-means"
 
 
+# --- formulas ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "$" in page.read_text(encoding="utf-8")], ids=names_of)
+def test_every_formula_can_be_drawn(page: Path) -> None:
+    draw = load(DOCS / "_extensions" / "mathml.py").mathml
+    text = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for block, line in re.findall(r"\$\$(.+?)\$\$|\$([^$]+)\$", text, re.DOTALL):
+        assert "<math" in draw(block or line, block=bool(block))
+
+
+def test_a_fraction_of_two_digits_is_read_as_tex_reads_it() -> None:
+    draw = load(DOCS / "_extensions" / "mathml.py").mathml
+    assert draw(r"\tfrac12 a", block=False) == draw(r"\tfrac{1}{2} a", block=False)
+    assert draw(r"\frac{12}{a}", block=False) != draw(r"\frac12 a", block=False)
+
+
 # --- docstrings -------------------------------------------------------------------------------------------------------
 
 
