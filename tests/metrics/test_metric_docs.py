@@ -61,6 +61,11 @@ def test_every_metric_says_what_it_cannot_tell_and_where_it_is_from():
         assert metric.direction in ("higher", "lower", "none")
 
 
+def test_every_setting_says_what_it_does():
+    unsaid = [f"{metric.name} {one.name}" for metric in ours() for one in metric.parameters if not one.help]
+    assert not unsaid
+
+
 def test_the_findings_are_there():
     section = TEXT.partition("<!-- findings -->")[2].partition("<!-- /findings -->")[0]
     assert section.count("**") >= 8, "run: python -m benchmarks.metrics"

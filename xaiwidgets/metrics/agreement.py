@@ -18,7 +18,7 @@ from xaiwidgets.engine.errors import InputError
 from xaiwidgets.engine.registry import Range
 
 from .case import Case
-from .registry import Reading, metric
+from .registry import Note, Reading, metric
 
 CELL, BINS = 8, 9  # of histograms of gradients: pixels a side, directions
 
@@ -161,7 +161,10 @@ def disagreement(maps: Mapping[str, Tensor]) -> Tensor:
 def method_agreement(
     case: Case,
     *,
-    measure: Literal["spearman", "pearson", "cosine", "topk", "signs"] = "spearman",
+    measure: Annotated[
+        Literal["spearman", "pearson", "cosine", "topk", "signs"],
+        Note("What is alike: ranks, values, their direction, the most important units, or signs."),
+    ] = "spearman",
     share: Annotated[float, Range(0.01, 0.5, step=0.01, help="Of topk: the share of all units that is the top.")] = 0.1,
 ) -> Iterator[Reading]:
     """How alike this map is to those of the other methods: the mean rank correlation with them over units.

@@ -47,8 +47,8 @@ def sensitivity_n(
     """How well sums of values say what random sets of units are worth to the score.
 
     For n of 1, 2, 5, 10, 20, 40 and 80 % of the units (at least one): Pearson's correlation over random sets S of n units of
-    Σ_{i∈S} Φ_i and f(x) − f(x without S). Their mean over n; exactly 1 for values × input of a linear
-    model whose fill is zeros. The curve has the correlation at each n. The sets are the same for every attribution.
+    Σ_{i∈S} Φ_i and f(x) − f(x without S). Their mean over n, each size once and without those at which the correlation is not
+    defined; exactly 1 for weights × input of a linear model whose fill is zeros. The curve has the correlation at each n. The sets are the same for every attribution.
     """
     filled = resolved(case, fill, "deletion")
     importance = case.importance().nan_to_num(0)
