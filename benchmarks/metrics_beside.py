@@ -16,7 +16,7 @@ STROKES = 0.3  # brighter than this
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics_beside", description=__doc__)
     parser.add_argument("metrics", nargs="+", metavar="metric")
-    asked: dict[str, dict[str, object]] = {name: {} for name in parser.parse_args().metrics}
+    asked = dict(_asked(word) for word in parser.parse_args().metrics)
     torch.set_num_threads(1)
     subject = digits(50)
     found = measured(subject, METHODS, asked, controls=True, mask=subject.images > STROKES)

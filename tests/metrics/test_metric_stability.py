@@ -277,6 +277,8 @@ def test_settings_around_the_present_one():
     known = {one.name: one for one in find_method("smoothgrad").parameters}
     assert _settings(known["samples"], 32, 5, 2.0) == [16, 23, 32, 45, 64]
     assert _settings(known["samples"], 2, 3, 2.0) == [2, 4]
+    window = next(one for one in find_method("occlusion").parameters if one.name == "window")
+    assert _settings(window, 1, 3, 2.0) == [1, 2]  # where 0 would mean one that fits
     assert _settings(known["noise"], 0.2, 3, 2.0) == pytest.approx([0.1, 0.2, 0.4])
     assert 0.2 in _settings(known["noise"], 0.2, 4, 2.0)
     assert _settings(known["noise"], 0.0, 3, 2.0) == pytest.approx([0, 0.5, 1])

@@ -158,8 +158,8 @@ def _numbers(parameter: Parameter, present: float, count: int, spread: float) ->
         numbers = (present * spread**exponents).clamp(low, high).tolist()
     else:
         numbers = torch.linspace(low, high, count, dtype=torch.float64).tolist()
-    values = [round(number) for number in numbers] if parameter.integer else numbers
-    return sorted(set(values))
+    values = {round(number) if parameter.integer else number for number in numbers}
+    return sorted(values - {0} if present else values)  # rounded to 0, a number may stand for a default of its own
 
 
 def _similarity(case: Case, one: Tensor, two: Tensor, name: str) -> Tensor:
