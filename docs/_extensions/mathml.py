@@ -11,6 +11,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 KNOWN = (
     (re.compile(r"\\[bB]igg?[lr]?(?![a-zA-Z])"), ""),  # MathML's brackets grow by themselves
     (re.compile(r"\\texttt(?![a-zA-Z])"), r"\\mathtt"),
+    (re.compile(r"\\dots(?![a-zA-Z])"), r"\\ldots"),
     (re.compile(r"(\\[dt]?frac) ?(\d)(\d)"), r"\1{\2}{\3}"),  # TeX takes one digit, docutils the whole number
 )
 """What docutils does not know, or reads otherwise than TeX, and what to write for it."""

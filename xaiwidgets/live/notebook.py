@@ -4,13 +4,16 @@
 
 Jupyter's own export loads its widget manager from the network. Here each widget's saved state is put in place, and the
 code of the kinds shown once for the page. Needs nbconvert (the `demo` extra); widgets of other libraries stay as nbconvert renders them.
+What a cell's picture shows is said by the cell's metadata, under "alt".
 """
 
 import argparse
 import base64
 import copy
 import functools
+import html
 import operator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from xaiwidgets.live.export import embed, runtime
 
 FORMULAS = "https://cdnjs.cloudflare.com/ajax/libs/mathjax/2.7.7/latest.js?config=TeX-AMS_CHTML-full,Safe"
 """Only pages with formulas ask the network for MathJax (nbconvert's own address); without it they show their source."""
+CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -42,6 +46,8 @@ def convert(notebook: Any) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if cell.metadata.get("alt") and "image/png" in data:  # which nbconvert does not hand on
+                data["text/html"] = _described(data.pop("image/png"), cell.metadata["alt"])
             model = states.get(data.get(WIDGET_VIEW, {}).get("model_id"))
             if model is not None and model["state"].get("_kind"):
                 kinds |= {model["state"]["_kind"], *(["trust"] if model["state"].get("trust") else [])}
@@ -54,8 +60,13 @@ def convert(notebook: Any) -> str:
     return str(body).replace("</body>", runtime(asset("page.js"), parts(*sorted(kinds))) + "\n</body>", 1)
 
 
+def _described(picture: str, alt: str) -> str:
+    return f'<img src="data:image/png;base64,{"".join(picture.split())}" alt="{html.escape(alt)}">'
+
+
 def _has_formulas(notebook: Any) -> bool:
-    return any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells)
+    texts = (CODE.sub("", cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
+    return any("$" in text for text in texts)
 
 
 def _traits(model: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def _chart(kind: str, lines: dict[str, Line], unit: str) -> str:
 
 def _legend(found: Findings) -> str:
     names = [name for name in ("map", "edges", "lengths", "random") if name in found.curves["deletion"]]
-    lines = [f'<span style="color:{COLOURS.get(name, OTHER)}">— {NAMES[name]}</span>' for name in names]
+    lines = [
+        f'<span style="color:{COLOURS.get(name, OTHER)};background:#fff"> — </span> {NAMES[name]}' for name in names
+    ]
     band = " (band: the middle 95 %)" if "random" in names else ""
     return f"<div>{' &nbsp; '.join(lines)}{band}</div>"
 
