@@ -162,6 +162,29 @@ describe("behind the numbers", () => {
     expect(el.querySelector(".xw-board-scale")?.textContent).toContain("more by A");
   });
 
+  it("alternates while somebody looks", async () => {
+    let hidden = false;
+    vi.spyOn(document, "hidden", "get").mockImplementation(() => hidden);
+    const see = async (looked: boolean) => {
+      hidden = !looked;
+      document.dispatchEvent(new Event("visibilitychange"));
+      await settled();
+    };
+    const letter = () => el.querySelector(".xw-board-large b")?.textContent;
+    await show({ tab: "pair", pair_view: "flicker" });
+    await click(button("Alternate"));
+    expect(letter()).toBe("A");
+    await vi.waitFor(() => expect(letter()).toBe("B"), { timeout: 3000 });
+    await see(false);
+    const before = letter();
+    await new Promise((resolve) => setTimeout(resolve, 1600));
+    expect(letter()).toBe(before);
+    expect(button("Stop")).toBeDefined();
+    await see(true);
+    await vi.waitFor(() => expect(letter()).not.toBe(before), { timeout: 3000 });
+    vi.restoreAllMocks();
+  });
+
   it("does not alternate by itself for those who prefer stillness", async () => {
     const original = globalThis.matchMedia;
     globalThis.matchMedia = ((query: string) => ({

@@ -47,6 +47,26 @@ test("a hidden widget decodes nothing until it is seen", async () => {
   expect(model.sentOf("ack").at(-1)).toMatchObject({ seq: 9 });
 });
 
+test("a hidden widget draws no canvas until it is seen, and then only what has changed", async () => {
+  const drawn = vi.spyOn(HTMLCanvasElement.prototype, "getContext");
+  await mount();
+  expect(drawn).toHaveBeenCalled();
+  report(false);
+  drawn.mockClear();
+  model.set("polarity", "cool");
+  await settled();
+  expect(drawn).not.toHaveBeenCalled();
+  report(true);
+  await settled();
+  expect(drawn).toHaveBeenCalled();
+  drawn.mockClear();
+  report(false);
+  report(true);
+  await settled();
+  expect(drawn).not.toHaveBeenCalled();
+  drawn.mockRestore();
+});
+
 test("coming back to an unchanged picture costs nothing", async () => {
   await mount();
   const before = model.sentOf("ack").length;

@@ -306,6 +306,41 @@ describe("playing", () => {
     expect({ saves: model.saves, sent: model.sent.length }).toEqual({ saves: 0, sent });
   });
 
+  it("waits while nobody looks, and goes on from where it was", async () => {
+    let next: FrameRequestCallback | undefined;
+    let hidden = false;
+    await open({ alpha: 0 });
+    vi.stubGlobal("requestAnimationFrame", (callback: FrameRequestCallback) => {
+      next = callback;
+      return 1;
+    });
+    vi.stubGlobal("cancelAnimationFrame", () => {
+      next = undefined;
+    });
+    const see = (looked: boolean) => {
+      hidden = !looked;
+      document.dispatchEvent(new Event("visibilitychange"));
+    };
+    vi.spyOn(document, "hidden", "get").mockImplementation(() => hidden);
+    store.togglePlay();
+    next?.(performance.now() + 1000);
+    const before = store.alpha.value;
+    expect(before).toBeCloseTo(0.25, 1);
+    see(false);
+    expect(next).toBeUndefined();
+    expect(store.playing.value).toBe(true);
+    see(true);
+    next?.(performance.now());
+    expect(store.alpha.value).toBeCloseTo(before, 2);
+    next?.(performance.now() + 1000);
+    expect(store.alpha.value).toBeCloseTo(before + 0.25, 1);
+    see(false);
+    store.togglePlay();
+    see(true);
+    expect(next).toBeUndefined();
+    vi.restoreAllMocks();
+  });
+
   it("stops when the reader takes over, and at a new question", async () => {
     let next: FrameRequestCallback | undefined;
     await open({ alpha: 0 });

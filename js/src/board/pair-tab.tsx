@@ -91,13 +91,14 @@ const prefersStillness = () => globalThis.matchMedia?.("(prefers-reduced-motion:
 function Flicker({ store, entries, maps }: BothProps) {
   const which = store.flipped.value ? 1 : 0;
   const going = store.flickering.value;
+  const alternates = going && store.onScreen.value;
   useEffect(() => {
-    if (!going) return;
+    if (!alternates) return;
     const timer = setInterval(() => {
       store.flipped.value = !store.flipped.peek();
     }, FLICKER_MS);
     return () => clearInterval(timer);
-  }, [store, going]);
+  }, [store, alternates]);
   return (
     <figure class="xw-board-large">
       <MapBox store={store} map={maps[which]} />

@@ -1,9 +1,8 @@
 // The plot of a data map: points on a canvas, marks above it. Pointing reads, a click opens, dragging draws a box; the
 // arrows do the same from point to point.
 
-import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { paint } from "../lib/canvas";
+import { paint, useDrawn } from "../lib/canvas";
 import { formatNumber } from "../lib/format";
 import { formatTicks, niceTicks } from "../lib/ticks";
 import { AXES, type AxisName, coloursFor } from "./axes";
@@ -176,13 +175,7 @@ export function MapPlot({ view, axes }: { view: MapView; axes: readonly [AxisNam
     observer.observe(element);
     return () => observer.disconnect();
   }, [view]);
-  useEffect(
-    () =>
-      effect(() => {
-        if (canvas.current) draw(canvas.current, view);
-      }),
-    [view],
-  );
+  useDrawn(() => canvas.current && draw(canvas.current, view), view);
   const placeOf = (event: PointerEvent): [number, number] => {
     const box = plot.current?.getBoundingClientRect();
     return box ? [event.clientX - box.left, event.clientY - box.top] : [0, 0];

@@ -1,7 +1,12 @@
-// A canvas redrawn by signals: `draw` reads signals and returns pixels, or null to leave what is there.
+// A canvas redrawn by signals: `draw` reads signals and returns pixels, or null to leave what is there. Nothing is drawn
+// while nobody looks, and nothing again if nothing has changed meanwhile.
 
-import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { computed, effect, signal as makeSignal, type ReadonlySignal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext, useEffect, useRef } from "preact/hooks";
+
+/** Whether the widget that a component is part of is looked at. */
+export const OnScreen = createContext<ReadonlySignal<boolean>>(makeSignal(true));
 
 export interface Picture {
   width: number;
@@ -18,16 +23,25 @@ interface SignalCanvasProps {
 
 export function SignalCanvas({ class: className, hard = false, draw }: SignalCanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(
-    () =>
-      effect(() => {
-        const picture = draw();
-        const element = canvas.current;
-        if (picture && element) paint(element, picture);
-      }),
-    [draw],
-  );
+  useDrawn(() => {
+    const picture = draw();
+    if (picture && canvas.current) paint(canvas.current, picture);
+  }, draw);
   return <canvas ref={canvas} class={className} data-hard={hard} />;
+}
+
+/** Draw now and whenever a signal that is read changes, while somebody looks; all anew for another `of`. */
+export function useDrawn(draw: () => unknown, of: unknown): void {
+  const onScreen = useContext(OnScreen);
+  useEffect(() => {
+    const drawn = computed(() => {
+      draw();
+      return {};
+    });
+    return effect(() => {
+      if (onScreen.value) drawn.value;
+    });
+  }, [of, onScreen]);
 }
 
 export function paint(canvas: HTMLCanvasElement, { width, height, rgba }: Picture): void {

@@ -11,6 +11,8 @@ export class Player {
   readonly offReason: ReadonlySignal<string>;
   readonly #playing: Signal<boolean> = makeSignal(false);
   #frame = 0;
+  /** Where the play has got to. */
+  #at = 0;
 
   constructor(readonly store: PathStore) {
     this.playing = this.#playing;
@@ -19,9 +21,12 @@ export class Player {
     const { lifetime } = store;
     still?.addEventListener("change", () => (motionless.value = still.matches), { signal: lifetime });
     this.offReason = computed(() => (motionless.value ? "off: your system asks for less motion" : ""));
-    // a run that goes away, or a new wish of the reader, ends the play
+    // a run that goes away, or a new wish of the reader, ends the play; while nobody looks, it waits
     const stop = effect(() => {
-      if (this.#playing.value && (this.offReason.value || !store.run.value)) this.pause();
+      cancelAnimationFrame(this.#frame);
+      if (!this.#playing.value) return;
+      if (this.offReason.value || !store.run.value) this.pause();
+      else if (store.onScreen.value) this.#go();
     });
     lifetime.addEventListener("abort", stop, { once: true });
     lifetime.addEventListener("abort", () => this.pause(), { once: true });
@@ -47,16 +52,20 @@ export class Player {
     if (!store.run.value || end <= start) return;
     store.hoverAlpha.value = null;
     if (store.alpha.value >= end - 1e-6 || store.alpha.value < start) store.setAlpha(start);
+    this.#at = store.alpha.value;
     this.#playing.value = true;
+  }
+
+  #go(): void {
+    const { store } = this;
     let before = performance.now();
-    let last = store.alpha.value;
     const tick = (now: number) => {
       // Moved by hand: the reader has taken over.
-      if (Math.abs(store.alpha.value - last) > 1e-9) return this.pause();
+      if (Math.abs(store.alpha.value - this.#at) > 1e-9) return this.pause();
       store.setAlpha(store.alpha.value + Math.max(now - before, 0) / WHOLE_PATH_MS);
       before = now;
-      last = store.alpha.value;
-      if (last >= store.window.value[1] - 1e-6) this.pause();
+      this.#at = store.alpha.value;
+      if (this.#at >= store.window.value[1] - 1e-6) this.pause();
       else this.#frame = requestAnimationFrame(tick);
     };
     this.#frame = requestAnimationFrame(tick);

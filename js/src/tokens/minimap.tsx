@@ -1,8 +1,8 @@
 // All of a long text in a few pixels: where the strong tokens are, which part is in view, and a way to go elsewhere.
 
-import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { cssOf } from "../lib/bar-colours";
+import { useDrawn } from "../lib/canvas";
 import type { ListView } from "./list-view";
 import { covers } from "./selection";
 
@@ -92,13 +92,7 @@ function Frame({ view }: { view: ListView }) {
 
 function Overview({ view }: { view: ListView }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(
-    () =>
-      effect(() => {
-        if (canvas.current) draw(canvas.current, view);
-      }),
-    [view],
-  );
+  useDrawn(() => canvas.current && draw(canvas.current, view), view);
   const goTo = (event: PointerEvent) => {
     const { top } = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const line = (event.clientY - top) / rowHeight(view);
