@@ -250,7 +250,7 @@ export function CurvePanel({ store }: { store: PathStore }) {
       </div>
       <div class="xw-panel-picture xw-curve-box">{run && <Chart store={store} run={run} gap={gap} />}</div>
       <figcaption class="xw-pane-caption">
-        {run?.mode === "distribution" ? "over the number of samples" : "over α: from the baseline to the input"}
+        {run?.mode === "distribution" ? "over the number of samples" : "over α, baseline to input"}
       </figcaption>
       {run && <Key store={store} run={run} mean={mean} gap={gap} />}
     </figure>
