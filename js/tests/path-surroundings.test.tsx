@@ -108,7 +108,7 @@ describe("words", () => {
     } as const;
     expect(panelCaptions(place)[2]).toBe("accumulated from 0.10 to 0.50");
     expect(panelCaptions({ ...place, cumulative: "running_mean", window: [0, 1] })[2]).toBe(
-      "running mean up to α = 0.50",
+      "running mean up to α\u00a0=\u00a00.50",
     );
     expect(panelCaptions({ ...place, mode: "distribution", at: 64 })[2]).toBe("mean of 64 samples");
   });

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import lab as labs
+from tests.hosts.servers import KINDS
+from tests.hosts.specimens import make
 
 expect.set_options(timeout=15_000)
 FAILURES = Path(__file__).parents[2] / "build" / "failures"
@@ -32,3 +35,13 @@ def pytest_runtest_makereport(item, call):
 def browser() -> Iterator[Browser]:
     with labs.browser() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def widgets(tmp_path_factory) -> Iterator[dict[str, Any]]:
+    """One of each kind, with its result."""
+    folder = tmp_path_factory.mktemp("specimens")
+    made = {kind: make(kind, folder).wait(60) for kind in KINDS}
+    yield made
+    for widget in made.values():
+        widget.close()

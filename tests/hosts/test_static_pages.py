@@ -10,16 +10,13 @@ import tarfile
 from functools import partial
 from pathlib import Path
 
-import ipywidgets
-import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
-from tests.hosts.specimens import make
-from xaiwidgets.widgets.frontend import core
+from tests.hosts.saved import notebook
+from tests.hosts.servers import KINDS
 
-KINDS = ("heatmap", "path", "tokens", "examples", "scoreboard")
 PACKAGES = Path(__file__).parents[2] / "build" / "static-hosts"
 BROUGHT = {
     "require.js": ("requirejs@2.3.8", "package/require.js"),
@@ -27,15 +24,6 @@ BROUGHT = {
 }
 ANYWIDGET = Path(sys.prefix) / "share/jupyter/nbextensions/anywidget/index.js"
 ADDRESS = "https://pages.test/page.html"
-
-
-@pytest.fixture(scope="module")
-def widgets(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("specimens")
-    made = {kind: make(kind, folder).wait(60) for kind in KINDS}
-    yield made
-    for widget in made.values():
-        widget.close()
 
 
 @pytest.fixture
@@ -77,19 +65,6 @@ def test_a_page_whose_scripts_are_forbidden_shows_its_picture(page, widgets):
     expect(page.locator(".xw-widget")).to_have_count(0)
 
 
-def notebook(widgets):
-    """What JupyterLab saves after cells with these widgets were run."""
-    cells = []
-    for widget in widgets:
-        data, _metadata = widget._repr_mimebundle_()
-        output = nbformat.v4.new_output("execute_result", data, execution_count=1)
-        cells.append(nbformat.v4.new_code_cell("widget", outputs=[output]))
-    models = [*widgets, *(widget.layout for widget in widgets), core(), core().layout]
-    state = ipywidgets.Widget.get_manager_state(widgets=models)
-    saved = {"application/vnd.jupyter.widget-state+json": state}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"widgets": saved})
-
-
 def brought(name: str) -> Path:
     """A file of Jupyter's own widget manager from the npm registry; skips where that is out of reach."""
     package, inside = BROUGHT[name]
@@ -120,7 +95,7 @@ def test_nbconvert_with_jupyters_own_manager(page, widgets, record_property):
     }
     for pattern, file in files.items():
         page.context.route(re.compile(pattern), partial(give, body=file.read_bytes()))
-    text, _resources = HTMLExporter().from_notebook_node(notebook(list(widgets.values())))
+    text, _resources = HTMLExporter().from_notebook_node(notebook(widgets.values()))
     answer(page, text)
     expect(page.locator(".xw-widget[data-status=ready]")).to_have_count(len(KINDS))
     for kind in KINDS:
@@ -132,9 +107,7 @@ def test_nbconvert_with_jupyters_own_manager(page, widgets, record_property):
 
 
 def test_a_notebook_saved_without_state_shows_pictures(page, widgets):
-    book = notebook(list(widgets.values()))
-    del book.metadata["widgets"]
-    text, _resources = HTMLExporter().from_notebook_node(book)
+    text, _resources = HTMLExporter().from_notebook_node(notebook(widgets.values(), state=False))
     answer(page, text)
     expect(page.locator(".jp-OutputArea-output figure")).to_have_count(len(KINDS))
     expect(page.locator(".jp-OutputArea-output img").first).to_be_visible()

@@ -141,11 +141,11 @@ export function panelCaptions({ mode, at, window, cumulative, baseline, text }: 
     const count = Math.round(at);
     return [`${what} of sample ${count}`, `what the samples up to ${count} add`, `mean of ${count} samples`];
   }
-  const place = formatAlpha(at);
-  const from = window[0] > 0 ? `from ${formatAlpha(window[0])} to ${place}` : `up to α = ${place}`;
+  const place = `α\u00a0=\u00a0${formatAlpha(at)}`; // on one line
+  const from = window[0] > 0 ? `from ${formatAlpha(window[0])} to ${formatAlpha(at)}` : `up to ${place}`;
   return [
-    `${what} at α = ${place}, from ${baseline}`,
-    `what a step adds at α = ${place}`,
+    `${what} at ${place}, from ${baseline}`,
+    `what a step adds at ${place}`,
     mean ? `running mean ${from}` : `accumulated ${from}`,
   ];
 }
