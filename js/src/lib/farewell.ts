@@ -9,19 +9,21 @@ const NOTEBOOK = ".jp-NotebookPanel";
 const SETTLED_AFTER_MS = 1000;
 
 export function bidFarewell(model: Model, el: HTMLElement, lifetime: AbortSignal): void {
-  let notebook: Element | null = null;
-  const look = () => {
-    notebook ??= el.closest(NOTEBOOK);
-  };
+  // A view that goes before it was seen, in a cell that is run again at once, was in one of the notebooks that were there.
+  let homes: (Element | null)[] = [...document.querySelectorAll(NOTEBOOK)];
+  let seen = false;
   // Views are drawn before they are put into the page; a first size means that they are in it.
-  const observer = new ResizeObserver(look);
+  const observer = new ResizeObserver(() => {
+    if (!seen && el.isConnected) homes = [el.closest(NOTEBOOK)];
+    seen ||= el.isConnected;
+  });
   observer.observe(el);
   lifetime.addEventListener(
     "abort",
     () => {
       observer.disconnect();
       setTimeout(() => {
-        if (notebook?.isConnected) model.send({ type: "bye" });
+        if (homes.length && homes.every((home) => home?.isConnected)) model.send({ type: "bye" });
       }, SETTLED_AFTER_MS);
     },
     { once: true },
