@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 from .batching import is_out_of_memory
 from .course import DESCRIBED, KINDS, METADATA, Recorder, Step, planned
 from .memory import model_stamp
-from .rewrite import tensors_in
+from .rewrite import packing, tensors_in
 from .stem import convolution
 
 Forward = Callable[[int | None], Any]
@@ -120,7 +120,7 @@ class _Fused(TorchFunctionMode):
         self.place = 0
         self.pending: list[Tensor] = []  # normalised already; nothing but its normalisation may see it
         self.last: Any = None
-        self.packing = _packing()
+        self.packing = packing()
 
     def complete(self) -> bool:
         return self.place == len(self.plan) and not self.pending
@@ -152,7 +152,7 @@ class _Fused(TorchFunctionMode):
     def _next(self, kind: str) -> Step:
         step = self.plan[self.place] if self.place < len(self.plan) else None
         # A checkpointed part runs a second time without this mode, and must find the same tensors to keep.
-        if step is None or step.kind != kind or _packing() != self.packing:
+        if step is None or step.kind != kind or packing() is not self.packing:
             raise _OtherCourse
         self.place += 1
         return step
@@ -177,12 +177,6 @@ class _Fused(TorchFunctionMode):
 
 
 # --- what is looked at -----------------------------------------------------------------------------------------------
-
-
-def _packing() -> Any:
-    """The hooks on tensors that autograd keeps; activation checkpointing works by them."""
-    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # noqa: SLF001
-    return None if top is None else top(True)
 
 
 def _compiled(module: nn.Module) -> bool:

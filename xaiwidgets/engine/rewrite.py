@@ -159,7 +159,7 @@ class Rewrite(Watch):
         if module is not None and not self.names:
             self.names = {id(parameter): name for name, parameter in module.named_parameters()}
         self._mark(arguments)
-        self._packing = _packing()
+        self._packing = packing()
 
     def end(self, output: Any) -> Any:
         """After a forward pass: nothing may have come from where the mode does not see."""
@@ -186,7 +186,7 @@ class Rewrite(Watch):
             return func(*args, **kwargs)
         name, in_place = identify(func, args, kwargs)
         self._check(name, taken)
-        if _packing() is not self._packing:
+        if packing() is not self._packing:
             raise self._unseen(
                 f"activation checkpointing would do {name} again unseen",
                 "Something keeps what the backward pass needs by hooks of its own (torch.utils.checkpoint, save_on_cpu).",
@@ -269,10 +269,22 @@ class Rewrite(Watch):
         return self.refusal
 
 
-def _packing() -> Any:
+def packing() -> Any:
     """What packs the tensors that autograd keeps: activation checkpointing works through that, and only says so there."""
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)  # noqa: SLF001  # has no public name
-    return None if hooks is None else hooks[0]
+    autograd = torch._C._autograd  # noqa: SLF001  # has no public name
+    if hasattr(autograd, "_top_saved_tensors_default_hooks"):
+        hooks = autograd._top_saved_tensors_default_hooks(False)  # noqa: SLF001
+        return None if hooks is None else hooks[0]
+    # torch before 2.8 cannot say what it is, only that there is something, by refusing to forbid it: never the same twice
+    if autograd._saved_tensors_hooks_get_disabled_error_message() is not None:  # noqa: SLF001
+        return None
+    try:
+        autograd._saved_tensors_hooks_disable("")  # noqa: SLF001
+    except RuntimeError:
+        return object()
+    finally:
+        autograd._saved_tensors_hooks_enable()  # noqa: SLF001
+    return None
 
 
 def identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:
