@@ -15,7 +15,7 @@ from xaiwidgets.metrics.metric_table import ARROWS
 from xaiwidgets.metrics.registry import FAMILIES, Metric
 
 FOLDER = Path(__file__).with_name("metrics")
-COLUMNS = ("metric", "", "measures", "a good value means", "it cannot tell", "range", "asks for")
+COLUMNS = ("metric", "", "measures", "asks for")
 WORDS = {
     "method": "a method, to run it again", "module": "a torch module", "others": "two attributions",
     "model_trained_otherwise": "a model trained otherwise", "image": "images", "text": "texts", "mask": "`mask=`",
@@ -56,10 +56,8 @@ def _families() -> str:
 
 
 def _cells(metric: Metric) -> tuple[str, ...]:
-    source = re.findall(r"arXiv:[\d.]+\d|doi:[^\s;]+", metric.reference)
-    named = f"[`{metric.name}`]({metric.name}.md) <br> {metric.title}" + (f" <br> {source[0]}" if source else "")
-    arrow = ARROWS[metric.direction]
-    return named, arrow, metric.summary, metric.tells, metric.cannot, _range(metric), _asks(metric)
+    named = f"[{metric.title}]({metric.name}.md) <br> `{metric.name}`"
+    return named, ARROWS[metric.direction], metric.summary, _asks(metric)
 
 
 def _facts(metric: Metric) -> str:
