@@ -7,6 +7,7 @@ marks is written by hand; a metric without a page gets one to begin with.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from xaiwidgets.engine.registry import Parameter
@@ -97,7 +98,7 @@ def _asks(metric: Metric) -> str:
     return ", ".join(WORDS[ask] for ask in metric.asks)
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [titles, tuple("---" for _ in titles), *rows]
     text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"{text}\n".replace("|  |", "| |")
