@@ -164,3 +164,19 @@ def open_notebook(page: Page, address: str, *, run: bool = True) -> None:
     page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext !== undefined", timeout=60_000)
     if run:
         page.evaluate(RUN_ALL)
+
+
+def save_and_shut_down(lab: Lab, page: Page, name: str) -> None:
+    """Save the notebook on show, with the state of every widget on show, and end its kernel.
+
+    Jupyter saves the state of widgets whose kernel answers, and of no others: what was not saved now is lost.
+    """
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+    book = json.loads((lab.root / name).read_text())
+    states = [model for saved in book["metadata"].get("widgets", {}).values() for model in saved["state"]]
+    views = "application/vnd.jupyter.widget-view+json"
+    outputs = [output.get("data", {}) for cell in book["cells"] for output in cell["outputs"]]
+    shown = [output[views]["model_id"] for output in outputs if views in output]
+    assert shown, f"{name} was saved without its outputs"
+    assert set(shown) <= set(states), f"{name} was saved without the state of its widgets"
+    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")

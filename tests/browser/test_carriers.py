@@ -6,7 +6,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import open_notebook
+from tests.browser.lab import open_notebook, save_and_shut_down
 from tests.browser.test_lab import SETUP, pixels, ready, run_code
 from tests.browser.test_offline_pages import POLICY, explained, offline  # noqa: F401  # a fixture
 from xaiwidgets.live.assets import asset, parts
@@ -33,7 +33,6 @@ IN_PAGE = """() => {
 
 
 def test_two_kinds_share_parts_and_a_saved_notebook_holds_both(lab, page):
-    page.goto("about:blank")  # a page that has opened other notebooks may not save the state of this one
     page.goto("about:blank")  # what is in JupyterLab's page already is not carried there again
     cells = [SETUP, "w = xw.explain(net, images[:1]).wait()\nw", "w", OTHER, "Other(caption='hello')"]
     open_notebook(page, lab.notebook("kinds.ipynb", cells))
@@ -44,8 +43,7 @@ def test_two_kinds_share_parts_and_a_saved_notebook_holds_both(lab, page):
     assert sorted(found["addresses"]) == sorted(code | {"other-0TH3R.js"})
     assert found["kinds"] == 2
     assert found["sheets"] == sum(name.endswith(".css") for name in parts("heatmap"))
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
-    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    save_and_shut_down(lab, page, "kinds.ipynb")
     states = json.loads((lab.root / "kinds.ipynb").read_text())["metadata"]["widgets"]
     states = next(iter(states.values()))["state"].values()
     held = [buffer["path"][-1] for model in states for buffer in model.get("buffers", [])]

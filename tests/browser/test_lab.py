@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import open_notebook
+from tests.browser.lab import open_notebook, save_and_shut_down
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
@@ -218,13 +218,11 @@ def test_running_again_and_deleting_leave_nothing_behind(lab, page):
 
 
 def test_a_saved_notebook_lives_without_its_kernel(lab, page):
-    page.goto("about:blank")  # a page that has opened other notebooks may not save the state of this one
     open_notebook(page, lab.notebook("saved.ipynb", [SETUP, "w = xw.explain(net, images[:1]).wait()\nw"]))
     ready(page)
     picture = pixels(page, ".xw-map-layer canvas")
     page.wait_for_timeout(500)
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
-    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    save_and_shut_down(lab, page, "saved.ipynb")
     assert not [kernel for kernel in lab.kernels() if kernel["execution_state"] == "busy"]
     open_notebook(page, lab.address("saved.ipynb"), run=False)
     widget = page.locator(".xw-widget").first

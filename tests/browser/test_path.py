@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import open_notebook
+from tests.browser.lab import open_notebook, save_and_shut_down
 from tests.browser.test_lab import SETUP, ask, becomes, pixels, ready, run_code
 
 EXPLORE = "w = xw.explore_path(net, images[:1], target=1, tolerance=0)\nw"
@@ -173,10 +173,8 @@ def test_an_error_says_what_to_do_and_loses_nothing(lab, page):
 
 
 def test_a_saved_notebook_still_scrubs(lab, page):
-    page.goto("about:blank")  # a page that has opened other notebooks may not save the state of this one
     explorer(lab, page, "saved.ipynb", EXPLORE.replace("\nw", "\nw.wait(); w.compare(); w.wait()\nw"))
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
-    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    save_and_shut_down(lab, page, "saved.ipynb")
     open_notebook(page, lab.address("saved.ipynb"), run=False)
     expect(page.locator(".xw-widget")).to_have_count(1, timeout=60_000)
     widget = page.locator(".xw-widget")

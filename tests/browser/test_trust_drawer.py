@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import open_notebook
+from tests.browser.lab import open_notebook, save_and_shut_down
 from tests.browser.test_lab import AXE, SETUP, ask, becomes, ready, run_code
 from tests.browser.test_offline_pages import explained, offline  # noqa: F401  # a fixture
 from tests.browser.test_strip import CLASSIFY
@@ -50,7 +50,6 @@ def test_one_click_tests_the_map_and_draws_what_comes(lab, page):
 
 
 def test_a_test_stops_and_is_saved_with_the_notebook(lab, page):
-    page.goto("about:blank")  # a page that has opened other notebooks may not save the state of this one
     open_notebook(page, lab.notebook("stopped.ipynb", [SETUP, IMAGE]))
     widget = ready(page)
     run_code(page, "net.delay = 0.05")
@@ -63,8 +62,7 @@ def test_a_test_stops_and_is_saved_with_the_notebook(lab, page):
     page.get_by_role("button", name="Test again").click()
     assert becomes(lab, page, "w.trust['status']", "done")
     page.wait_for_timeout(500)
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
-    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    save_and_shut_down(lab, page, "stopped.ipynb")
     open_notebook(page, lab.address("stopped.ipynb"), run=False)
     expect(page.locator(f"{DRAWER} .xw-finding").first).to_be_visible(timeout=30_000)
     expect(page.locator(LINES)).to_have_count(8)
