@@ -43,6 +43,23 @@ describe("decoding", () => {
     expect(total?.values[0]).toBeCloseTo(8.4);
   });
 
+  it("frames that hold differences are added up, wrapping around", async () => {
+    const traits = runTraits();
+    const info = {
+      ...traits.inc_meta,
+      K: 3,
+      edges: [0, 0.2, 0.5, 1],
+      scales: [1, 2, 1],
+      shape: [1, 2],
+      differences: true,
+    };
+    const inc_meta = info as typeof traits.inc_meta;
+    // 100, −100, 7 and −127, 127, 7
+    const increments = packed(Int8Array.from([100, -127, 56, -2, 107, -120]));
+    const run = await decodeRun("path/black", { ...traits, inc_meta, increments });
+    expect([...(run.frames?.prefix ?? [])]).toEqual([0, 0, 100, -127, -100, 127, -93, 134]);
+  });
+
   it("pooled sums are per pixel, and so is a coarse total", async () => {
     const traits = runTraits();
     const run = await decodeRun(

@@ -1,7 +1,8 @@
 """Maps that follow each other, as bytes for the browser: few, small and coarse enough to keep.
 
 Frame k occupies h · w bytes of one zlib stream; its values are the signed bytes times a scale of its own, so that a quiet
-frame is as precise as a loud one. Larger maps are pooled by sums, which keeps what they add up to.
+frame is as precise as a loud one. Each but the first is stored as what it differs by from the one before it, byte by byte, wrapping
+around: neighbours are alike, and differences compress to about two thirds. Larger maps are pooled by sums, which keeps what they add up to.
 """
 
 import math
@@ -56,9 +57,10 @@ def pack_frames(
     frames = pooled(np.add.reduceat(frames, starts, axis=0), detail.side)[0]
     scales = np.abs(frames).max(axis=(1, 2)).astype(np.float64) / detail.levels
     stored = np.rint(frames / np.where(scales > 0, scales, 1.0)[:, None, None]).astype(np.int8)
+    stored[1:] -= stored[:-1].copy()
     meta = {
         "K": len(frames), "edges": rounded(edges), "scales": rounded(scales.tolist()), "shape": list(frames.shape[1:]),
-        "pool": pool, "dtype": "int8",
+        "pool": pool, "dtype": "int8", "differences": True,
     }  # fmt: skip
     return meta, zlib.compress(np.ascontiguousarray(stored).tobytes(), 9)
 
@@ -94,6 +96,7 @@ def unpack_total(meta: dict[str, Any], data: bytes) -> NDArray[np.float64]:
 def unpack_frames(meta: dict[str, Any], data: bytes) -> NDArray[np.float64]:
     """The frames again, [K, h, w]."""
     stored = np.frombuffer(zlib.decompress(data), np.int8).reshape(meta["K"], *meta["shape"])
+    stored = np.cumsum(stored, axis=0, dtype=np.int8)
     scales = np.array(meta["scales"], np.float64)
     return stored.astype(np.float64) * scales[:, None, None]
 

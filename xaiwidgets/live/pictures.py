@@ -9,17 +9,23 @@ from PIL import Image
 
 SMALL = 64 * 64
 """Up to this many pixels a picture is stored exactly (PNG); above it, as JPEG, which a photograph hardly shows."""
+EXACT_BYTES = 4096
+"""What a small picture may weigh: above it, it is a photograph, and stored as one of good quality."""
 THUMBNAIL = 64
 
 
 def encode(pixels: NDArray[np.uint8], *, quality: int = 75) -> bytes:
-    """PNG for small pictures, JPEG for large ones. `pixels`: uint8 [height, width, 3]."""
-    buffer = io.BytesIO()
+    """PNG for small pictures, JPEG for photographs and large ones. `pixels`: uint8 [height, width, 3]."""
     picture = Image.fromarray(pixels)
-    if pixels.shape[0] * pixels.shape[1] <= SMALL:
-        picture.save(buffer, "PNG", optimize=True)
-    else:
-        picture.save(buffer, "JPEG", quality=quality, optimize=True)
+    if pixels.shape[0] * pixels.shape[1] > SMALL:
+        return _saved(picture, "JPEG", quality=quality)
+    exact = _saved(picture, "PNG")
+    return exact if len(exact) <= EXACT_BYTES else _saved(picture, "JPEG", quality=max(quality, 90))
+
+
+def _saved(picture: Image.Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, optimize=True, **options)
     return buffer.getvalue()
 
 

@@ -69,6 +69,9 @@ async function decodeFrames({ inc_meta: meta, increments }: RunTraits, input: Si
   fitting(bytes, meta.K * size, "frames");
   const areas = perPixel(width, height, meta.pool, input);
   const codes = new Int8Array(bytes.buffer, bytes.byteOffset, meta.K * size);
+  // an assignment to a byte wraps around, as the difference did
+  if (meta.differences)
+    for (let at = size; at < codes.length; at++) codes[at] = Number(codes[at]) + Number(codes[at - size]);
   const prefix = new Float32Array((meta.K + 1) * size);
   for (let k = 0; k < meta.K; k++) {
     const scale = meta.scales[k] ?? 0;

@@ -73,6 +73,8 @@ export interface FrameInfo {
   /** Pixels of the input along one side of a stored value. */
   pool: number;
   dtype: "int8";
+  /** Each frame but the first holds its difference from the one before it. Absent in notebooks saved by older versions. */
+  differences?: boolean;
 }
 
 export interface TotalInfo {

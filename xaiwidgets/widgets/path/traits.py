@@ -18,7 +18,7 @@ SHOWN = (
     Detail(frames=16, side=128, levels=31, total_side=256),
 )
 """Of the run on show: the finest that fits its budget."""
-SHOWN_BYTES = 360_000
+SHOWN_BYTES = 230_000
 PASSING = Detail(frames=16, side=64, levels=127, total_side=128)
 """While it is being computed: light, because the next one comes soon."""
 ARCHIVE = (
@@ -26,7 +26,7 @@ ARCHIVE = (
     Detail(frames=12, side=48, levels=15, total_side=64),
     Detail(frames=8, side=32, levels=15, total_side=56),
 )
-ARCHIVE_BYTES = 250_000
+ARCHIVE_BYTES = 220_000
 """Of all finished runs together: the more there are, the coarser each is kept."""
 METHODS = {"path": "Integrated gradients", "smoothgrad": "SmoothGrad × input", DISTRIBUTION: "Expected gradients"}
 
