@@ -271,20 +271,8 @@ class Rewrite(Watch):
 
 def packing() -> Any:
     """What packs the tensors that autograd keeps: activation checkpointing works through that, and only says so there."""
-    autograd = torch._C._autograd  # noqa: SLF001  # has no public name
-    if hasattr(autograd, "_top_saved_tensors_default_hooks"):
-        hooks = autograd._top_saved_tensors_default_hooks(False)  # noqa: SLF001
-        return None if hooks is None else hooks[0]
-    # torch before 2.8 cannot say what it is, only that there is something, by refusing to forbid it: never the same twice
-    if autograd._saved_tensors_hooks_get_disabled_error_message() is not None:  # noqa: SLF001
-        return None
-    try:
-        autograd._saved_tensors_hooks_disable("")  # noqa: SLF001
-    except RuntimeError:
-        return object()
-    finally:
-        autograd._saved_tensors_hooks_enable()  # noqa: SLF001
-    return None
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)  # noqa: SLF001  # has no public name; torch 2.8
+    return None if hooks is None else hooks[0]
 
 
 def identify(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, bool]:

@@ -52,7 +52,8 @@ class Line:
     @property
     def areas(self) -> Numbers:
         """[tries] under each try, as a share of the axis."""
-        found: Numbers = np.trapezoid(self.tries, self.x, axis=1) / (self.x[-1] - self.x[0])
+        middles = (self.tries[:, 1:] + self.tries[:, :-1]) / 2
+        found: Numbers = middles @ np.diff(self.x) / (self.x[-1] - self.x[0])  # np.trapezoid is NumPy 2's
         return found
 
     @property
