@@ -24,3 +24,32 @@ it("an echo of an earlier save takes nothing back that was written since", () =>
   model.set("verdicts", { 9: "keep" }); // set from Python
   expect(verdicts.value).toEqual({ 9: "keep" });
 });
+
+it("two views of a model come to one value where a host tells of every set", () => {
+  const values = new Map<string, unknown>();
+  const listeners: (() => void)[] = [];
+  let depth = 0;
+  const model = {
+    get: (name: string) => values.get(name),
+    set(name: string, value: unknown) {
+      values.set(name, value);
+      depth += 1;
+      if (depth > 20) throw new Error("without end");
+      for (const tell of listeners) tell();
+      depth -= 1;
+    },
+    on: (_event: string, listener: () => void) => void listeners.push(listener),
+    off() {},
+    save_changes() {},
+    send() {},
+  };
+  const views = [0, 1].map(() => new Bridge(model, new AbortController().signal));
+  const alphas = views.map((view) => view.trait("alpha", 0));
+  views[0]?.write("alpha", 0.2);
+  expect(alphas.map(({ value }) => value)).toEqual([0.2, 0.2]);
+  views[1]?.write("alpha", 0.4);
+  expect(alphas.map(({ value }) => value)).toEqual([0.4, 0.4]);
+  vi.advanceTimersByTime(100);
+  model.set("alpha", 0.1); // set from Python
+  expect(alphas.map(({ value }) => value)).toEqual([0.1, 0.1]);
+});

@@ -17,7 +17,7 @@ export class Bridge {
     readonly lifetime: AbortSignal,
   ) {
     // What is still waiting is saved when the view goes; nothing waits, nothing is sent.
-    lifetime.addEventListener("abort", () => this.#unsaved.size > 0 && this.saveNow(), { once: true });
+    lifetime.addEventListener("abort", () => this.#unsaved.size && this.saveNow(), { once: true });
   }
 
   /** The signal of a trait. `fallback` stands in while the trait is absent (an older kernel side). */
@@ -32,7 +32,12 @@ export class Bridge {
       `change:${name}`,
       () => {
         // The kernel's echo of an earlier save must not take back what was written since, or the next write builds on it.
-        if (this.#unsaved.has(name)) this.model.set(name, this.#unsaved.get(name));
+        const written = this.#unsaved.get(name);
+        // Taken out meanwhile: some hosts tell of every `set`, and what another view answers to this one is newer.
+        if (this.#unsaved.delete(name)) {
+          this.model.set(name, written);
+          if (read() === written) this.#unsaved.set(name, written);
+        }
         made.value = read();
       },
       this.lifetime,
