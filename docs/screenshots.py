@@ -1,4 +1,7 @@
-"""Take the pictures in docs/images from the notebooks, in a real JupyterLab: `make screenshots`."""
+"""Take the pictures in docs/images from the notebooks, in a real JupyterLab: `make screenshots`.
+
+    python docs/screenshots.py trust tokens   # of these notebooks only
+"""
 
 import shutil
 import sys
@@ -53,7 +56,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         lab = Lab(Path(folder))
         try:
-            for notebook in PICTURES:
+            for notebook in sys.argv[1:] or PICTURES:
                 take(chromium.new_page(viewport={"width": 1280, "height": 2200}), lab, notebook)
         finally:
             lab.close()
