@@ -44,6 +44,7 @@ def explained(texts: list[str]) -> Any:
 
 
 def test_every_example_of_the_page_runs(show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("quantus", reason="quantus, which one of the examples is about, is not installed")
     images = colourful_images(2)
     ids = torch.tensor([[5, 9, 11, 7]])
     scope = {
