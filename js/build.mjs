@@ -30,7 +30,7 @@ const scripts = {
 const hashed = { entryNames: "[name]-[hash]", chunkNames: "chunk-[hash]" };
 
 /** Bytes after gzip: of the script every widget carries, and of all the code that one kind of widget needs. */
-const BUDGETS = { loader: 600, kind: 54_000, "kind with styles": 61_000 };
+const BUDGETS = { loader: 600, kind: 54_000, "kind with styles": 62_000 };
 
 async function watch() {
   const development = { minify: false, metafile: false, sourcemap: "inline", logLevel: "info" };
