@@ -46,7 +46,7 @@ test-ray: $(VENV)/.test
 	$(INSTALL) -e ".[ray]" "$$($(BIN)/pip freeze | grep '^torch==')"
 	$(BIN)/python -m pytest tests/training/test_training_ray.py
 
-# an optional job: engine and widgets with the oldest versions that pyproject.toml allows, in an environment of their own
+# an optional job: engine, metrics and widgets with the oldest versions that pyproject.toml allows, in an environment of their own
 #   OLDEST_TORCH="torch==2.13.0"   with another torch than the oldest, whose builds for Linux bring gigabytes of CUDA
 OLDEST ?= .venv-oldest
 test-oldest: $(BUILT)
@@ -54,7 +54,7 @@ test-oldest: $(BUILT)
 	$(BIN)/python tests/package_oldest.py $(if $(OLDEST_TORCH),| grep -v '^torch==') > $(OLDEST)/requirements.txt
 	$(OLDEST)/bin/pip install -q $(OLDEST_TORCH) -r $(OLDEST)/requirements.txt hypothesis pytest pytest-xdist
 	XW_SKIP_JS=1 $(OLDEST)/bin/pip install -q --no-deps -e .
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile tests/engine tests/live tests/widgets
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile tests/engine tests/live tests/metrics tests/widgets
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

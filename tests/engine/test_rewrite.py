@@ -242,7 +242,8 @@ def test_models_that_a_function_closes_over():
 def test_checkpointing_is_named():
     with pytest.raises(ModelError, match="checkpointing") as caught:
         gradients(Hidden(UNSEEN["checkpoint"]), double(3, 4), Plain, target=0)
-    assert "gradient_checkpointing_disable" in caught.value.hint
+    found = caught.value.hint
+    assert "gradient_checkpointing_disable" in found or "activation checkpointing" in found  # the latter: torch 2.8
 
 
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])

@@ -14,8 +14,13 @@ from xaiwidgets.engine.errors import InputError, ModelError, ParameterError
 
 LAYERS = {
     "shared_relu": "conv2", "residual": "norm1", "gated_mlp": "norm", "vit": "blocks.0", "lstm_cell": "cell",
-    "bert_sdpa": "bert.encoder.layer.0", "gpt2_sdpa": "transformer.h.0", "llama_sdpa": "model.layers.0", "vit_eager": "vit.layers.0",
+    "bert_sdpa": "bert.encoder.layer.0", "gpt2_sdpa": "transformer.h.0", "llama_sdpa": "model.layers.0",
+    "vit_eager": ("vit.layers.0", "vit.encoder.layer.0"),  # newer and older transformers
 }  # fmt: skip
+
+
+def layer_of(module, name):
+    return next(known for known, _ in module.named_modules() if known.endswith(LAYERS[name]))
 
 
 def problem_of(name, rows=None):
@@ -34,7 +39,7 @@ def taped(suffix):
 @torch.no_grad()
 def test_scores_and_gradients_are_those_of_the_whole_model(name, rows):
     _model, whole = problem_of(name, rows)
-    layer = next((known for known, _ in whole.module.named_modules() if known.endswith(LAYERS[name])), LAYERS[name])
+    layer = layer_of(whole.module, name)
     suffix = whole.at(layer)
     activation, gradient, scores = whole.layer_gradients(None, None, layer)
     torch.testing.assert_close(suffix.points, activation)
@@ -55,8 +60,7 @@ def test_scores_and_gradients_are_those_of_the_whole_model(name, rows):
 @torch.no_grad()
 def test_what_comes_before_is_not_run_again(name):
     model, whole = problem_of(name)
-    layer = next((known for known, _ in model.named_modules() if known.endswith(LAYERS[name])), LAYERS[name])
-    assert taped(whole.at(layer))
+    assert taped(whole.at(layer_of(model, name)))
 
 
 @torch.no_grad()
