@@ -109,7 +109,7 @@ def test_a_hit_may_lie_beside_the_object():
 
 
 def test_quantus_agrees_where_it_is_right():
-    import quantus
+    quantus = pytest.importorskip("quantus", reason="quantus is not installed")
 
     maps, masks = squares(8)
     maps = maps.abs()
@@ -131,7 +131,7 @@ def test_quantus_agrees_where_it_is_right():
 
 def test_where_quantus_leaves_its_range_or_lets_ties_hit():
     """Ours by hand: a share of what is positive, and half a hit where one of two highest places lies inside."""
-    import quantus
+    quantus = pytest.importorskip("quantus", reason="quantus is not installed")
 
     maps = torch.tensor([[[[3.0, -2.0], [3.0, -3.0]]]])
     masks = torch.tensor([[[[True, False], [False, False]]]])

@@ -30,10 +30,13 @@ from .case import generator_of
 Kind = Literal["cascading", "independent", "bottom_up"]
 
 DRAWS = frozenset(
-    "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal normal_ rand rand_like randint "
-    "randint_like randn randn_like random_ randperm uniform_".split()
+    "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal normal_ rand randint randn random_ "
+    "randperm uniform_".split()
 )
 """Torch's functions that take a generator and draw from the global one without."""
+
+LIKE = {"rand_like": "uniform_", "randint_like": "random_", "randn_like": "normal_"}
+"""Those that take no generator in torch 2.8, and what fills an empty tensor in the same way."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,13 @@ class _Drawn(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = dict(kwargs or {})
-        if "generator" in keywords or getattr(func, "__name__", "") in DRAWS:
+        name = getattr(func, "__name__", "")
+        if name in LIKE:
+            generator = keywords.pop("generator", None) or self.generator
+            bounds = (*args[1:], *(keywords.pop(end) for end in ("low", "high") if end in keywords))
+            with torch.no_grad():
+                return getattr(torch.empty_like(*args[:1], **keywords), LIKE[name])(*bounds, generator=generator)
+        if "generator" in keywords or name in DRAWS:
             keywords["generator"] = keywords.get("generator") or self.generator
         return func(*args, **keywords)
 
