@@ -1,6 +1,6 @@
 """Take the pictures in docs/images from the notebooks, in a real JupyterLab: `make screenshots`.
 
-    python docs/screenshots.py trust tokens   # of these notebooks only
+python docs/screenshots.py trust tokens   # of these notebooks only
 """
 
 import shutil
