@@ -96,7 +96,8 @@ def unpack_total(meta: dict[str, Any], data: bytes) -> NDArray[np.float64]:
 def unpack_frames(meta: dict[str, Any], data: bytes) -> NDArray[np.float64]:
     """The frames again, [K, h, w]."""
     stored = np.frombuffer(zlib.decompress(data), np.int8).reshape(meta["K"], *meta["shape"])
-    stored = np.cumsum(stored, axis=0, dtype=np.int8)
+    if meta.get("differences"):
+        stored = np.cumsum(stored, axis=0, dtype=np.int8)
     scales = np.array(meta["scales"], np.float64)
     return stored.astype(np.float64) * scales[:, None, None]
 

@@ -10,17 +10,21 @@ from PIL import Image
 SMALL = 64 * 64
 """Up to this many pixels a picture is stored exactly (PNG); above it, as JPEG, which a photograph hardly shows."""
 EXACT_BYTES = 4096
-"""What a small picture may weigh: above it, it is a photograph, and stored as one of good quality."""
+"""What a small picture may weigh unless told otherwise: above it, it is a photograph, and stored as one."""
 THUMBNAIL = 64
 
 
-def encode(pixels: NDArray[np.uint8], *, quality: int = 75) -> bytes:
-    """PNG for small pictures, JPEG for photographs and large ones. `pixels`: uint8 [height, width, 3]."""
+def encode(pixels: NDArray[np.uint8], *, quality: int = 75, exact_bytes: int = EXACT_BYTES, small: int = 90) -> bytes:
+    """PNG for small pictures, JPEG for photographs and large ones. `pixels`: uint8 [height, width, 3].
+
+    quality       of JPEG, 1 to 95
+    exact_bytes   what a small picture may weigh as PNG; above it, it is a photograph, and JPEG of quality `small`
+    """
     picture = Image.fromarray(pixels)
     if pixels.shape[0] * pixels.shape[1] > SMALL:
         return _saved(picture, "JPEG", quality=quality)
     exact = _saved(picture, "PNG")
-    return exact if len(exact) <= EXACT_BYTES else _saved(picture, "JPEG", quality=max(quality, 90))
+    return exact if len(exact) <= exact_bytes else _saved(picture, "JPEG", quality=small)
 
 
 def _saved(picture: Image.Image, kind: str, **options: int) -> bytes:

@@ -22,6 +22,8 @@ from .pack import shortened
 
 SIDE = 96
 """Pixels of the longer side of a stored picture."""
+EXACT_BYTES = 1024
+"""What such a picture may weigh as PNG: there are many, to recognise an example by."""
 SAMPLE = 64
 CARD_TEXT = 400
 """Characters of a text that a card keeps."""
@@ -146,7 +148,7 @@ class Album:
     def sprite(self, position: int) -> bytes:
         """The same as the bytes of a small picture; nothing where there is none."""
         pixels = self.pixels(position)
-        return b"" if pixels is None else encode(small(pixels, SIDE))
+        return b"" if pixels is None else encode(small(pixels, SIDE), exact_bytes=EXACT_BYTES, small=85)
 
     def close(self) -> None:
         """Let go of the data set."""
