@@ -37,6 +37,18 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture
+def page(browser):
+    """A page of its own for a test; `problems` is what it complains of."""
+    context = browser.new_context(viewport={"width": 1100, "height": 1000})
+    opened = context.new_page()
+    opened.problems = []
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    opened.on("console", lambda message: message.type == "error" and opened.problems.append(message.text))
+    yield opened
+    context.close()
+
+
 @pytest.fixture(scope="module")
 def widgets(tmp_path_factory) -> Iterator[dict[str, Any]]:
     """One of each kind, with its result."""

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ RESTART = """async () => { await window.jupyterapp.shell.currentWidget.sessionCo
 JUPYTER = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
 
 
-class Host:
+class Host(ABC):
     """A server in a folder of its own. `flags` is the folder where `broken-KIND` makes a model fail."""
 
     name: str
@@ -68,20 +69,21 @@ class Host:
         folder = str(self.flags)
         return ["import specimens", *(f"w = specimens.make({kind!r}, {folder!r})\ndisplay(w, w)" for kind in KINDS)]
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts the server: a module and its arguments."""
 
+    @abstractmethod
     def open(self, page: Page) -> None:
         """Show the notebook and run all its cells."""
-        raise NotImplementedError
 
     def again(self, page: Page, kind: str) -> None:
         """Run the cell that made this widget once more."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} shows no cells")  # Voilà
 
+    @abstractmethod
     def shade(self, page: Page, shade: str) -> None:
         """Switch the host's own theme."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self._process.terminate()

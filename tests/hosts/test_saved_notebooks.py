@@ -44,17 +44,6 @@ def lab(tmp_path_factory, widgets):
     server.close()
 
 
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1100, "height": 1000})
-    opened = context.new_page()
-    opened.problems = []
-    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.on("console", lambda message: message.type == "error" and opened.problems.append(message.text))
-    yield opened
-    context.close()
-
-
 def test_with_its_state_every_widget_is_drawn_and_moves(lab, page, record_property):
     lab.show(page, "trusted-True")
     every = page.locator(".xw-widget[data-status=ready]")

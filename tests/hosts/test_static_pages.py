@@ -27,16 +27,10 @@ ADDRESS = "https://pages.test/page.html"
 
 
 @pytest.fixture
-def page(browser):
+def page(page):
     """A page that reaches nothing but what a test answers."""
-    context = browser.new_context(viewport={"width": 1000, "height": 1000})
-    opened = context.new_page()
-    opened.problems = []
-    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.on("console", lambda message: message.type == "error" and opened.problems.append(message.text))
-    context.route("**/*", lambda route: route.abort())
-    yield opened
-    context.close()
+    page.context.route("**/*", lambda route: route.abort())
+    return page
 
 
 def answer(page, text: str, policy: str = "") -> None:

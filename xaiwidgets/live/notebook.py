@@ -61,7 +61,8 @@ def convert(notebook: Any) -> str:
 
 
 def _described(picture: str, alt: str) -> str:
-    return f'<img src="data:image/png;base64,{"".join(picture.split())}" alt="{html.escape(alt)}">'
+    data = html.escape("".join(picture.split()))  # a file's word, not always base64
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
 
 
 def _has_formulas(notebook: Any) -> bool:

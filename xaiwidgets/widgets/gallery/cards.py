@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from xaiwidgets.live.pictures import encode
 from xaiwidgets.widgets.questions import keep
 
 from .answers import Answer
 from .asks import Query
 from .facts import Facts
-from .media import SIDE, Album, cut, small
+from .media import Album, card_picture, cut
 from .pack import finite
 from .ranking import Scored, leading
 
@@ -53,7 +52,7 @@ class Keepsakes:
     def query_picture(self, query: Query, key: str) -> dict[str, bytes]:
         """Its entry in `sprites`, if it has one."""
         pixels = self._album.media.pixels(query.inputs)
-        return {} if pixels is None else {key: encode(small(pixels, SIDE))}
+        return {} if pixels is None else {key: card_picture(pixels)}
 
     def saved(
         self, own: dict[str, bytes], items: Sequence[dict[str, Any]], leaders: tuple[list[int], list[int]]

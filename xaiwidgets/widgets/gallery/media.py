@@ -148,7 +148,7 @@ class Album:
     def sprite(self, position: int) -> bytes:
         """The same as the bytes of a small picture; nothing where there is none."""
         pixels = self.pixels(position)
-        return b"" if pixels is None else encode(small(pixels, SIDE), exact_bytes=EXACT_BYTES, small=85)
+        return b"" if pixels is None else card_picture(pixels)
 
     def close(self) -> None:
         """Let go of the data set."""
@@ -221,6 +221,11 @@ def values_of(inputs: Any) -> NDArray[np.float64]:
             "not_a_row", f"A {type(inputs).__name__} cannot be shown", hint="Pass texts= to say what to show."
         )
     return np.concatenate(parts)
+
+
+def card_picture(pixels: Pixels) -> bytes:
+    """The bytes of a card's picture: of an example, or of the query beside them."""
+    return encode(small(pixels, SIDE), exact_bytes=EXACT_BYTES, small=85)
 
 
 def small(pixels: Pixels, side: int) -> Pixels:
