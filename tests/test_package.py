@@ -41,6 +41,16 @@ print([name for name in ("ipywidgets", "anywidget", "traitlets", "matplotlib", "
     assert run(code).splitlines() == ["torch.Size([1, 3])", "[]"]
 
 
+def test_no_widget_waits_for_the_compiler() -> None:
+    """Importing it takes longer than everything else that a first widget does."""
+    code = """
+import sys, torch, xaiwidgets as xw
+xw.explain(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)).eval(), torch.rand(1, 1, 8, 8)).wait(60)
+print("torch._dynamo" in sys.modules)
+"""
+    assert run(code) == "False\n"
+
+
 def test_every_public_name_is_there() -> None:
     for name in xw.__all__:
         assert getattr(xw, name) is not None, name

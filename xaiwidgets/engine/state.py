@@ -89,6 +89,11 @@ class _Draws(TorchDispatchMode):
 
     seen = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: torch would import the compiler, for a second, to keep it off what is called here; `eager` keeps it off."""
+        return False
+
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.seen = self.seen or torch.Tag.nondeterministic_seeded in function.tags
         return function(*args, **(kwargs or {}))
