@@ -17,6 +17,8 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.kernels import forked
+
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -67,7 +69,7 @@ class Lab:
         self.root = folder / "notebooks"
         self.root.mkdir(parents=True)
         self._environment = {**os.environ, **{name: str(folder / sub) for name, sub in PRIVATE_FOLDERS.items()}}
-        self._environment |= {"OMP_WAIT_POLICY": "passive"}
+        self._environment |= {"OMP_WAIT_POLICY": "passive"} | forked()
         self._write(
             folder / "config/labconfig/page_config.json",
             {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},

@@ -18,6 +18,7 @@ import nbformat
 from playwright.sync_api import Page
 
 from tests.browser.lab import PRIVATE_FOLDERS, RUN_ALL
+from tests.kernels import forked
 
 KINDS = ("heatmap", "path", "tokens", "examples", "scoreboard")
 PATIENCE = 120_000
@@ -42,7 +43,7 @@ class Host(ABC):
         self.url = f"http://127.0.0.1:{self.port}"
         private = {name: str(folder / sub) for name, sub in PRIVATE_FOLDERS.items()}
         here = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-        env = {**os.environ, **private, "OMP_WAIT_POLICY": "passive", "PYTHONPATH": os.pathsep.join(here)}
+        env = {**os.environ, **private, "OMP_WAIT_POLICY": "passive", "PYTHONPATH": os.pathsep.join(here)} | forked()
         self.environment: dict[str, str] = {}
         self.prepare()
         self._log = folder / "server.log"
