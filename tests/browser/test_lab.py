@@ -78,12 +78,14 @@ def ready(page, number: int = 1):
 
 
 def pixels(page, selector: str, index: int = 0) -> np.ndarray:
-    """RGBA of a canvas, [height, width, 4]."""
+    """RGBA of a canvas, [height, width, 4], once what has just changed is drawn."""
     found = (
         page.locator(selector)
         .nth(index)
         .evaluate(
-            """canvas => { const { width, height } = canvas;
+            """async canvas => {
+          for (let frame = 0; frame < 2; frame++) await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+          const { width, height } = canvas;
           return [height, width, [...canvas.getContext('2d').getImageData(0, 0, width, height).data]]; }"""
         )
     )
