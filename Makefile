@@ -33,9 +33,10 @@ test: browser vitest pytest lint
 vitest: js/node_modules/.all
 	$(NPM) test
 
+# in this order: the longest files first, so that neither of two processes waits for the other in the end
 pytest: $(VENV)/.test browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=tests/hosts --ignore=tests/weight/test_weight_page.py \
-	  --ignore=tests/weight/test_weight_lab.py tests notebooks/*.ipynb
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --ignore=tests/hosts \
+	  --ignore=tests/weight/test_weight_page.py --ignore=tests/weight/test_weight_lab.py notebooks/*.ipynb tests
 
 # an optional job: every widget in every host, what pages keep, and the course as a reader runs it; some minutes
 test-hosts: $(VENV)/.test browser
