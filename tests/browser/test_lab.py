@@ -78,18 +78,16 @@ def ready(page, number: int = 1):
 
 
 def pixels(page, selector: str, index: int = 0) -> np.ndarray:
-    """RGBA of a canvas, [height, width, 4], once what has just changed is drawn."""
-    found = (
-        page.locator(selector)
-        .nth(index)
-        .evaluate(
-            """async canvas => {
-          for (let frame = 0; frame < 2; frame++) await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    """RGBA of a canvas, [height, width, 4], once what has just changed is drawn: out of sight nothing is."""
+    canvas = page.locator(selector).nth(index)
+    canvas.scroll_into_view_if_needed()
+    height, width, values = canvas.evaluate(
+        """async canvas => {
+          for (let frame = 0; frame < 3; frame++) await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
           const { width, height } = canvas;
           return [height, width, [...canvas.getContext('2d').getImageData(0, 0, width, height).data]]; }"""
-        )
     )
-    return np.array(found[2], dtype=np.uint8).reshape(found[0], found[1], 4)
+    return np.array(values, dtype=np.uint8).reshape(height, width, 4)
 
 
 def slide(page, label: str, values) -> None:
