@@ -21,6 +21,7 @@ from pathlib import Path
 from select import select
 from typing import BinaryIO
 
+# the first is what any optimizer imports
 IMPORTED = ("torch._dynamo", "matplotlib.pyplot", "sklearn.datasets", "ipykernel.kernelapp", "xaiwidgets")
 INTERRUPT = b"i"
 
