@@ -297,8 +297,9 @@ def cancel(lab: Any, page: Any) -> Iterator[Row]:
 
 
 def show(lab: Any, page: Any, name: str, cell: str) -> None:
-    from tests.browser.lab import open_notebook
+    from tests.browser.lab import close_notebooks, open_notebook
 
+    close_notebooks(page)
     open_notebook(page, lab.notebook(f"{name}.ipynb", [SETUP, cell]))
     ready(page)
     page.locator(".xw-widget").scroll_into_view_if_needed()
